@@ -1,4 +1,4 @@
-//! Telling people what they have to know.
+//! Alerts: messages to people about what they have to know.
 
 use std::sync::{
     Arc,
@@ -10,15 +10,15 @@ use pomost_store::Outage;
 use pomost_tests::{eventually, for_a_while};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Running, Server, World};
+use crate::support::{FakeServer, Flow, LOOKUP, Reply, RunningServices, World};
 
-/// A world with so many rows and with people to tell at a hook.
-async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World {
+/// A world with so many rows, which sends its alerts to a hook.
+async fn world(rows: usize, flow: Flow, hook: &FakeServer, settings: &str) -> World {
     let rows: Vec<Value> = (0..rows)
         .map(|key| json!({ "key": key.to_string() }))
         .collect();
     let world = World::new(
-        Server::start(move |_| Reply::rows(rows.clone())).await,
+        FakeServer::start(move |_| Reply::rows(rows.clone())).await,
         flow,
     )
     .await;
@@ -36,20 +36,20 @@ async fn world(rows: usize, flow: Flow, hook: &Server, settings: &str) -> World 
     world
 }
 
-/// A hook that takes everything.
-async fn hook() -> Server {
-    Server::start(|_| Reply::Answer(200, b"ok".to_vec())).await
+/// A hook that accepts every message.
+async fn hook() -> FakeServer {
+    FakeServer::start(|_| Reply::of(200, b"ok".to_vec())).await
 }
 
-async fn start(world: &World) -> Running {
+async fn start(world: &World) -> RunningServices {
     world.start_with(Scheduling::On, |broker| broker).await
 }
 
-/// What was told, once it is so many messages.
-async fn told(hook: &Server, messages: usize) -> Vec<String> {
-    let seen = eventually(async || match hook.seen() {
-        seen if seen.len() >= messages => Ok(seen),
-        seen => Err(format!("{} messages", seen.len())),
+/// Waits until the hook has so many messages; returns their texts.
+async fn messages(hook: &FakeServer, count: usize) -> Vec<String> {
+    let requests = eventually(async || match hook.requests() {
+        requests if requests.len() >= count => Ok(requests),
+        requests => Err(format!("{} messages", requests.len())),
     })
     .await;
     let text = |body: &str| {
@@ -58,11 +58,21 @@ async fn told(hook: &Server, messages: usize) -> Vec<String> {
             .unwrap()
             .to_owned()
     };
-    seen.iter().map(|seen| text(&seen.body)).collect()
+    requests.iter().map(|request| text(&request.body)).collect()
 }
 
-/// Waits until nothing stands that was announced.
-async fn nothing_stands(world: &World) {
+/// Waits until the one alert that was sent is recorded, so that it is not sent again.
+async fn alert_is_recorded(world: &World) {
+    let store = world.backends().await.store;
+    eventually(async || match store.alerts().await.unwrap().len() {
+        1 => Ok(()),
+        alerts => Err(format!("{alerts} alerts")),
+    })
+    .await;
+}
+
+/// Waits until no alert is recorded any more.
+async fn no_alert_is_recorded(world: &World) {
     let store = world.backends().await.store;
     eventually(async || match store.alerts().await.unwrap() {
         alerts if alerts.is_empty() => Ok(()),
@@ -80,7 +90,7 @@ async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
         .intercept(|_| Some(Reply::json(401, &json!({ "error": "who are you?" }))));
     let running = start(&world).await;
     let run = running.request(None).await;
-    let first = told(&hook, 1).await.remove(0);
+    let first = messages(&hook, 1).await.remove(0);
     assert!(
         first.starts_with("The system shop is down since 20"),
         "{first}"
@@ -89,15 +99,16 @@ async fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
         first.contains("shop: POST /things answered 401 Unauthorized. Mend its credentials"),
         "{first}"
     );
+    alert_is_recorded(&world).await;
     world.shop.mend();
     running.ended(run).await;
-    nothing_stands(&world).await;
+    no_alert_is_recorded(&world).await;
     running.stop().await;
     assert_eq!(
-        told(&hook, 2).await,
+        messages(&hook, 2).await,
         [first.clone(), format!("Over: {first}")]
     );
-    let request = &hook.seen()[0];
+    let request = &hook.requests()[0];
     assert_eq!(
         (request.path.as_str(), &*request.headers["content-type"]),
         ("/hooks/s3cret", "application/json")
@@ -109,7 +120,7 @@ async fn a_token_endpoint_that_refuses_us_is_told_once_with_its_reason_and_once_
     let hook = hook().await;
     let is_refused = Arc::new(AtomicBool::new(true));
     let refused = is_refused.clone();
-    let authority = Server::start(move |_| match refused.load(Ordering::Relaxed) {
+    let authority = FakeServer::start(move |_| match refused.load(Ordering::Relaxed) {
         true => Reply::json(
             400,
             &json!({ "error": "invalid_client", "error_description": "no secret-of-the-tests" }),
@@ -129,15 +140,16 @@ async fn a_token_endpoint_that_refuses_us_is_told_once_with_its_reason_and_once_
     );
     let running = start(&world).await;
     let run = running.request(None).await;
-    let first = told(&hook, 1).await.remove(0);
+    let first = messages(&hook, 1).await.remove(0);
     let reason = "shop: the token endpoint at 127.0.0.1 answers 400 Bad Request: invalid_client no ***. Mend its";
     assert!(first.contains(reason), "{first}");
+    alert_is_recorded(&world).await;
     is_refused.store(false, Ordering::Relaxed);
     running.ended(run).await;
-    nothing_stands(&world).await;
+    no_alert_is_recorded(&world).await;
     running.stop().await;
     assert_eq!(
-        told(&hook, 2).await,
+        messages(&hook, 2).await,
         [first.clone(), format!("Over: {first}")]
     );
 }
@@ -158,11 +170,12 @@ async fn a_burst_of_dead_letters_is_told_until_somebody_has_seen_to_it() {
     let running = start(&world).await;
     let run = running.request(None).await;
     running.ended(run).await;
-    let first = told(&hook, 1).await.remove(0);
+    let first = messages(&hook, 1).await.remove(0);
     assert!(
         first.starts_with("The flow things has 4 dead letters of the last 1h"),
         "{first}"
     );
+    alert_is_recorded(&world).await;
     assert_eq!(
         world
             .pomost(&["dead", "discard", "--flow", "things"])
@@ -170,10 +183,10 @@ async fn a_burst_of_dead_letters_is_told_until_somebody_has_seen_to_it() {
             .code,
         0
     );
-    nothing_stands(&world).await;
+    no_alert_is_recorded(&world).await;
     running.stop().await;
     assert_eq!(
-        told(&hook, 2).await,
+        messages(&hook, 2).await,
         [first.clone(), format!("Over: {first}")]
     );
 }
@@ -188,13 +201,13 @@ async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
     let world = world(1, flow, &hook, "overdue: 2").await;
     world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
     let running = start(&world).await;
-    let first = told(&hook, 1).await.remove(0);
+    let first = messages(&hook, 1).await.remove(0);
     assert!(
         first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
         "{first}"
     );
     world.shop.mend();
-    assert_eq!(told(&hook, 2).await[1], format!("Over: {first}"));
+    assert_eq!(messages(&hook, 2).await[1], format!("Over: {first}"));
     running.stop().await;
 }
 
@@ -208,7 +221,7 @@ async fn a_flow_whose_records_all_die_is_overdue() {
     let world = world(1, flow, &hook, "overdue: 2").await;
     world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
     let running = start(&world).await;
-    let first = told(&hook, 1).await.remove(0);
+    let first = messages(&hook, 1).await.remove(0);
     assert!(
         first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
         "{first}"
@@ -220,9 +233,9 @@ async fn a_flow_whose_records_all_die_is_overdue() {
 async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing() {
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = refused.clone();
-    let hook = Server::start(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+    let hook = FakeServer::start(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
         0 => Reply::json(500, &json!({})),
-        _ => Reply::Answer(200, b"ok".to_vec()),
+        _ => Reply::of(200, b"ok".to_vec()),
     })
     .await;
     let world = world(
@@ -236,7 +249,7 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
     let running = start(&world).await;
     let first = running.request(None).await;
     running.ended(first).await;
-    let twice = told(&hook, 2).await;
+    let twice = messages(&hook, 2).await;
     assert_eq!(twice[0], twice[1]);
     let store = world.backends().await.store;
     let stands = eventually(async || match store.alerts().await.unwrap().as_slice() {
@@ -248,12 +261,12 @@ async fn a_hook_that_does_not_take_a_message_gets_it_again_and_holds_up_nothing(
     running.stop().await;
 }
 
-/// It would be tried again before the others, and be refused again.
+/// The refused message is repeated each time, and the others are sent all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
-    let hook = Server::start(|seen| match seen.body.contains("dead letters") {
+    let hook = FakeServer::start(|request| match request.body.contains("dead letters") {
         true => Reply::json(400, &json!({})),
-        false => Reply::Answer(200, b"ok".to_vec()),
+        false => Reply::of(200, b"ok".to_vec()),
     })
     .await;
     let world = world(
@@ -267,14 +280,14 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
     let running = start(&world).await;
     let run = running.request(None).await;
     running.ended(run).await;
-    told(&hook, 1).await;
+    messages(&hook, 1).await;
     let store = world.backends().await.store;
     store
         .begin_outage("shop", "transient", "it was down", Outage::FORGOTTEN_AFTER)
         .await
         .unwrap();
     eventually(async || {
-        match told(&hook, 1)
+        match messages(&hook, 1)
             .await
             .iter()
             .any(|text| text.contains("shop is down"))
@@ -287,7 +300,7 @@ async fn a_message_that_the_hook_never_takes_holds_up_no_other() {
     running.stop().await;
 }
 
-/// Since when a flow is overdue that never succeeded the next process does not know.
+/// The next process does not know since when the flow is overdue, which has never succeeded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
@@ -296,28 +309,22 @@ async fn a_flow_that_stays_overdue_is_not_told_again_by_the_next_process() {
         load: LOOKUP,
         ..Flow::default()
     };
-    let world = world(1, flow, &hook, "overdue: 4").await;
+    let world = world(1, flow, &hook, "overdue: 2").await;
+    // The kill leaves a request in doubt for as long as its time-out.
+    world.set_shop_timeout("2s");
     world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
-    let running = start(&world).await;
-    let first = told(&hook, 1).await.remove(0);
-    let store = world.backends().await.store;
-    eventually(async || {
-        if store.alerts().await.unwrap().is_empty() {
-            Err("nothing stands")
-        } else {
-            Ok(())
-        }
-    })
-    .await;
+    let running = world.start_to_be_killed(Scheduling::On).await;
+    let first = messages(&hook, 1).await.remove(0);
+    alert_is_recorded(&world).await;
     running.kill().await;
     let running = start(&world).await;
-    for_a_while(async || assert_eq!(told(&hook, 1).await, std::slice::from_ref(&first))).await;
+    for_a_while(async || assert_eq!(messages(&hook, 1).await, std::slice::from_ref(&first))).await;
     world.shop.mend();
-    assert_eq!(told(&hook, 2).await[1], format!("Over: {first}"));
+    assert_eq!(messages(&hook, 2).await[1], format!("Over: {first}"));
     running.stop().await;
 }
 
-/// What stands was told by somebody who has died; it is not told again.
+/// The process that sent the alert was killed; the next one does not send it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_is_not_told_again_by_the_next_process() {
     let hook = hook().await;
@@ -329,19 +336,11 @@ async fn what_stands_is_not_told_again_by_the_next_process() {
     )
     .await;
     world.shop.fail("POST", 1, || Reply::json(422, &json!({})));
-    let running = start(&world).await;
+    let running = world.start_to_be_killed(Scheduling::On).await;
     let run = running.request(None).await;
     running.ended(run).await;
-    let first = told(&hook, 1).await.remove(0);
-    let store = world.backends().await.store;
-    eventually(async || {
-        if store.alerts().await.unwrap().is_empty() {
-            Err("nothing stands")
-        } else {
-            Ok(())
-        }
-    })
-    .await;
+    let first = messages(&hook, 1).await.remove(0);
+    alert_is_recorded(&world).await;
     running.kill().await;
     let running = start(&world).await;
     assert_eq!(
@@ -351,10 +350,10 @@ async fn what_stands_is_not_told_again_by_the_next_process() {
             .code,
         0
     );
-    nothing_stands(&world).await;
+    no_alert_is_recorded(&world).await;
     running.stop().await;
     assert_eq!(
-        told(&hook, 2).await,
+        messages(&hook, 2).await,
         [first.clone(), format!("Over: {first}")]
     );
 }

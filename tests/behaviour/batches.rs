@@ -1,4 +1,4 @@
-//! Many records with one request.
+//! Requests for many records.
 
 use std::{
     collections::BTreeMap,
@@ -7,9 +7,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, outcomes};
+use crate::support::{FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, outcomes};
 
-/// Creates go together, changes each by itself.
+/// Creates go together, and each update by itself.
 const CREATES: &str = r#"create:
   request: POST /batch
   body: "{ things: [.[] | .data + { ref: .key }] }"
@@ -24,7 +24,7 @@ batch:
     - { when: .code == 429, means: throttled }
     - { when: .code == 409, means: conflict }"#;
 
-/// Everything goes together, and what is no failure is an acceptance.
+/// All requests go together; one that does not fail is accepted.
 const EVERYTHING: &str = r#"create: { request: PUT /all }
 update: { request: PUT /all }
 delete: { request: POST /all/delete, body: "[.[] | .id]" }
@@ -51,11 +51,11 @@ fn thing(number: usize) -> Value {
 }
 
 /// A source of things that a test can change.
-async fn source(things: Vec<Value>) -> (Server, Arc<Mutex<Vec<Value>>>) {
+async fn source(things: Vec<Value>) -> (FakeServer, Arc<Mutex<Vec<Value>>>) {
     let things = Arc::new(Mutex::new(things));
     let listed = things.clone();
     (
-        Server::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await,
+        FakeServer::start(move |_| Reply::rows(listed.lock().unwrap().clone())).await,
         things,
     )
 }
@@ -65,9 +65,9 @@ async fn world(count: usize, flow: Flow) -> (World, Arc<Mutex<Vec<Value>>>) {
     (World::new(source, flow).await, things)
 }
 
-/// The things of a request for many.
-fn things_in(seen: &Seen) -> Vec<Value> {
-    let body: Value = serde_json::from_str(&seen.body).unwrap();
+/// The things in a request for many records.
+fn things_in(request: &ReceivedRequest) -> Vec<Value> {
+    let body: Value = serde_json::from_str(&request.body).unwrap();
     body.get("things")
         .unwrap_or(&body)
         .as_array()
@@ -80,25 +80,25 @@ fn accepted(thing: &Value) -> Value {
     json!({ "ref": thing["ref"], "id": format!("i{}", thing["n"]) })
 }
 
-fn verdicts(seen: &Seen, verdict: impl Fn(&Value) -> Value) -> Reply {
+fn verdicts(request: &ReceivedRequest, verdict: impl Fn(&Value) -> Value) -> Reply {
     // They come in any order.
-    let verdicts: Vec<Value> = things_in(seen).iter().rev().map(verdict).collect();
+    let verdicts: Vec<Value> = things_in(request).iter().rev().map(verdict).collect();
     Reply::json(207, &json!({ "results": verdicts }))
 }
 
-/// A shop that judges each thing of a batch.
-fn judges(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
+/// Makes the shop return a verdict on each thing of a batch.
+fn return_verdicts(world: &World, verdict: impl Fn(&Value) -> Value + Send + Sync + 'static) {
     world
         .shop
-        .intercept(move |seen| (seen.path == "/batch").then(|| verdicts(seen, &verdict)));
+        .intercept(move |request| (request.path == "/batch").then(|| verdicts(request, &verdict)));
 }
 
 fn sizes(world: &World) -> Vec<usize> {
-    let seen = world.shop.server.seen();
-    let mut sizes: Vec<usize> = seen
+    let requests = world.shop.server.requests();
+    let mut sizes: Vec<usize> = requests
         .iter()
-        .filter(|seen| seen.path == "/batch")
-        .map(|seen| things_in(seen).len())
+        .filter(|request| request.path == "/batch")
+        .map(|request| things_in(request).len())
         .collect();
     sizes.sort_unstable();
     sizes
@@ -107,7 +107,7 @@ fn sizes(world: &World) -> Vec<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_records_go_with_one_request_and_each_gets_its_id_from_its_verdict() {
     let (world, things) = world(150, creates()).await;
-    judges(&world, accepted);
+    return_verdicts(&world, accepted);
     assert_eq!(outcomes(&world.sync().await), [("created", 150)]);
     assert_eq!(sizes(&world), [10, 20, 40, 40, 40]);
     world.shop.put("i7", thing(7));
@@ -123,7 +123,7 @@ async fn many_records_go_with_one_request_and_each_gets_its_id_from_its_verdict(
 async fn a_record_that_is_rejected_dies_alone_and_one_that_is_throttled_comes_again() {
     let (world, _) = world(10, creates()).await;
     let throttled = Mutex::new(true);
-    judges(&world, move |thing| match thing["n"].as_u64().unwrap() {
+    return_verdicts(&world, move |thing| match thing["n"].as_u64().unwrap() {
         3 => json!({ "ref": thing["ref"], "error": { "field": "n", "message": "no threes" } }),
         4 if std::mem::take(&mut *throttled.lock().unwrap()) => {
             json!({ "ref": thing["ref"], "code": 429 })
@@ -148,7 +148,7 @@ async fn a_record_that_is_rejected_dies_alone_and_one_that_is_throttled_comes_ag
 async fn a_verdict_can_say_that_the_destination_has_the_record_already() {
     let (world, _) = world(3, creates()).await;
     world.shop.put("old", json!({ "key": "k002", "n": 0 }));
-    judges(&world, |thing| match thing["n"] == 2 {
+    return_verdicts(&world, |thing| match thing["n"] == 2 {
         true => json!({ "ref": thing["ref"], "code": 409, "error": "exists" }),
         false => accepted(thing),
     });
@@ -171,8 +171,8 @@ async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault(
     .await;
     let taken: Arc<Mutex<BTreeMap<u64, usize>>> = Arc::default();
     let (kept, bad) = (taken.clone(), |number: u64| number == 5 || number == 40);
-    world.shop.intercept(move |seen| {
-        let numbers: Vec<u64> = things_in(seen)
+    world.shop.intercept(move |request| {
+        let numbers: Vec<u64> = things_in(request)
             .iter()
             .map(|thing| thing["n"].as_u64().unwrap())
             .collect();
@@ -197,33 +197,36 @@ async fn what_is_refused_as_a_whole_is_halved_until_it_is_known_who_is_at_fault(
     dead.sort();
     assert_eq!(dead, ["k005", "k040"]);
     assert!(taken.lock().unwrap().values().all(|times| *times == 1));
-    let requests = world.shop.server.seen().len();
+    let requests = world.shop.server.requests().len();
     assert!(requests <= 1 + 2 * 2 * 6, "{requests} requests for 2 of 64");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_is_lost_is_looked_up_and_nothing_is_made_twice() {
     let (world, _) = world(5, creates()).await;
+    world.set_shop_timeout("4s");
     let made: Arc<Mutex<Vec<Value>>> = Arc::default();
     let kept = made.clone();
     world
         .shop
-        .intercept(move |seen| match (&*seen.method, &*seen.path) {
+        .intercept(move |request| match (&*request.method, &*request.path) {
             ("POST", "/batch") => {
                 let mut made = kept.lock().unwrap();
                 let is_first = made.is_empty();
                 // Of the first batch three are made, then the connection breaks.
-                let things = things_in(seen);
+                let things = things_in(request);
                 made.extend(things.into_iter().take(if is_first { 3 } else { 5 }));
                 Some(if is_first {
-                    Reply::BreakOff
+                    Reply::broken_off()
                 } else {
-                    verdicts(seen, accepted)
+                    verdicts(request, accepted)
                 })
             }
             ("GET", "/things") => {
                 let made = kept.lock().unwrap();
-                let found = made.iter().find(|thing| thing["key"] == seen.query["key"]);
+                let found = made
+                    .iter()
+                    .find(|thing| thing["key"] == request.query["key"]);
                 Some(Reply::json(
                     200,
                     &json!({ "found": found.map(|thing| format!("i{}", thing["n"])) }),
@@ -261,8 +264,8 @@ async fn a_record_without_a_verdict_is_in_doubt() {
         },
     )
     .await;
-    world.shop.intercept(|seen| {
-        let verdicts: Vec<Value> = things_in(seen).iter().skip(1).map(accepted).collect();
+    world.shop.intercept(|request| {
+        let verdicts: Vec<Value> = things_in(request).iter().skip(1).map(accepted).collect();
         Some(Reply::json(200, &json!({ "results": verdicts })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
@@ -277,16 +280,16 @@ async fn a_record_without_a_verdict_is_in_doubt() {
         outcomes(&world.sync().await),
         [("unchanged", 2), ("dead", 1)]
     );
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
-/// Verdicts on all but the second.
-fn in_order(seen: &Seen) -> Vec<Value> {
+/// The verdicts on the things of a request; the second thing is rejected.
+fn in_order(request: &ReceivedRequest) -> Vec<Value> {
     let verdict = |thing: Value| match thing["n"] == 2 {
         true => json!({ "error": "no twos" }),
         false => json!({ "id": thing["n"] }),
     };
-    things_in(seen).into_iter().map(verdict).collect()
+    things_in(request).into_iter().map(verdict).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,7 +306,7 @@ async fn verdicts_without_keys_come_in_the_order_of_the_records() {
     .await;
     world
         .shop
-        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)[1..]))));
+        .intercept(|request| Some(Reply::json(200, &json!(in_order(request)[1..]))));
     assert_eq!(outcomes(&world.sync().await), [("dead", 3)]);
     assert!(
         world
@@ -322,7 +325,7 @@ async fn verdicts_without_keys_come_in_the_order_of_the_records() {
     .await;
     world
         .shop
-        .intercept(|seen| Some(Reply::json(200, &json!(in_order(seen)))));
+        .intercept(|request| Some(Reply::json(200, &json!(in_order(request)))));
     assert_eq!(outcomes(&world.sync().await), [("created", 2), ("dead", 1)]);
     assert_eq!(world.only_dead().await.key(), "k002");
 }
@@ -332,7 +335,7 @@ async fn changes_and_deletions_go_together_as_well() {
     let (world, things) = world(6, everything()).await;
     world.shop.intercept(|_| Some(Reply::json(200, &json!({}))));
     assert_eq!(outcomes(&world.sync().await), [("created", 6)]);
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     {
         let mut things = things.lock().unwrap();
         things[0]["n"] = json!(10);
@@ -347,9 +350,9 @@ async fn changes_and_deletions_go_together_as_well() {
     let mut asked: Vec<(String, String)> = world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .map(|seen| (seen.path, seen.body))
+        .map(|request| (request.path, request.body))
         .collect();
     asked.sort();
     let changed = r#"[{"key":"k001","n":10},{"key":"k002","n":20}]"#;
@@ -388,20 +391,16 @@ async fn what_an_answer_says_about_several_records_is_told_of_none_of_them() {
     }
 }
 
-/// What was carried out is not sent again to find out which record is at fault.
+/// The batch took effect, so it is not repeated to find out which record is at fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
     let (world, _) = world(20, creates()).await;
-    world.shop.intercept(|seen| match &*seen.path {
+    world.shop.intercept(|request| match &*request.path {
         "/batch" => {
-            let reply = verdicts(seen, accepted);
-            Some(Reply::With(
-                "content-encoding",
-                "br".to_owned(),
-                Box::new(reply),
-            ))
+            let reply = verdicts(request, accepted);
+            Some(reply.with("content-encoding", "br"))
         }
-        "/things" => Some(Reply::json(200, &json!({ "found": seen.query["key"] }))),
+        "/things" => Some(Reply::json(200, &json!({ "found": request.query["key"] }))),
         _ => Some(Reply::json(200, &json!({}))),
     });
     assert_eq!(outcomes(&world.sync().await), [("updated", 20)]);
@@ -411,27 +410,20 @@ async fn a_batch_whose_answer_cannot_be_read_is_not_halved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_which_nobody_needs_the_answer_is_taken_though_that_cannot_be_read() {
     let (world, _) = world(20, everything()).await;
-    world.shop.intercept(|_| {
-        Some(Reply::With(
-            "content-encoding",
-            "br".to_owned(),
-            Box::new(Reply::Answer(200, b"{}".to_vec())),
-        ))
-    });
+    world
+        .shop
+        .intercept(|_| Some(Reply::of(200, b"{}".to_vec()).with("content-encoding", "br")));
     assert_eq!(outcomes(&world.sync().await), [("created", 20)]);
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_leads_elsewhere_is_made_once_more_and_not_halved() {
     let (world, _) = world(20, creates()).await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
-    world.shop.fail("POST", usize::MAX, || {
-        Reply::Redirect(303, "/done".to_owned())
-    });
+    world.set_shop_timeout("4s");
+    world
+        .shop
+        .fail("POST", usize::MAX, || Reply::redirect(303, "/done"));
     assert_eq!(outcomes(&world.sync().await), [("dead", 20)]);
     assert_eq!(sizes(&world), [20, 20]);
 }

@@ -1,5 +1,5 @@
-//! What the command line prints, and how it ends. `UPDATE_EXPECTED=1` writes the expected outputs
-//! anew: read the difference.
+//! The output of the command line and its exit codes. `UPDATE_EXPECTED=1` writes the expected
+//! outputs again: read the difference.
 
 use std::{
     path::Path,
@@ -11,7 +11,9 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Flow, Printed, Reply, Rows, Server, World, examples, outcomes, pomost, row};
+use crate::support::{
+    CommandOutput, FakeServer, Flow, Reply, Rows, World, examples, outcomes, pomost, row,
+};
 
 const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
 
@@ -31,8 +33,9 @@ async fn world() -> World {
         ..Flow::default()
     };
     let world = World::new(rows.serve().await, flow).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("bob")
             .then(|| Reply::json(422, &json!({ "error": "bob@example.com is taken" })))
     });
@@ -86,20 +89,17 @@ async fn the_cursor_can_be_shown_and_set() {
     assert_eq!(world.pomost(&["cursor", "show", "things"]).await.out, "\n");
     world.pomost(&["sync", "things"]).await;
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2020-01-01"]
     );
 }
 
-/// It had asked to be left alone for an hour, and the run waits for it.
+/// The source had asked for no requests for an hour, and the run waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_is_resumed_is_asked_again_by_the_process_that_runs() {
     let first = AtomicBool::new(true);
-    let source = Server::start(move |_| match first.swap(false, Ordering::Relaxed) {
-        true => {
-            let too_many = Reply::json(429, &json!({}));
-            Reply::With("retry-after", "3600".into(), Box::new(too_many))
-        }
+    let source = FakeServer::start(move |_| match first.swap(false, Ordering::Relaxed) {
+        true => Reply::json(429, &json!({})).with("retry-after", "3600"),
         false => Reply::rows([row(1), row(2)]),
     })
     .await;
@@ -107,10 +107,12 @@ async fn a_system_that_is_resumed_is_asked_again_by_the_process_that_runs() {
     let running = world.start().await;
     let run = running.request(None).await;
     let store = world.backends().await.store;
-    eventually(async || match store.held_for("source").await.unwrap() {
-        Duration::ZERO => Err("the source is not held"),
-        _ => Ok(()),
-    })
+    eventually(
+        async || match store.remaining_hold("source").await.unwrap() {
+            Duration::ZERO => Err("the source is not held"),
+            _ => Ok(()),
+        },
+    )
     .await;
     let resumed = world.pomost(&["system", "resume", "source"]).await;
     assert_eq!(resumed.code, 0, "{resumed:?}");
@@ -155,7 +157,7 @@ async fn a_place_to_begin_at_that_makes_no_sense_is_refused_with_2() {
         refused.contains("expected a time") && refused.contains("\"yesterday\""),
         "{refused}"
     );
-    assert!(world.source.seen().is_empty());
+    assert!(world.source.requests().is_empty());
     assert_eq!(world.cursor().await, None);
     assert!(
         world
@@ -201,7 +203,7 @@ async fn a_sync_without_dead_letters_ends_with_0() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_cannot_read_its_source_ends_with_1() {
-    let source = crate::support::Server::start(|_| Reply::Answer(200, "Welcome".into())).await;
+    let source = crate::support::FakeServer::start(|_| Reply::of(200, "Welcome")).await;
     let world = World::new(source, Flow::default()).await;
     expect("sync-failed", 1, &world.pomost(&["sync", "things"]).await);
     expect("status-failed", 0, &world.pomost(&["status"]).await);
@@ -288,7 +290,7 @@ async fn a_project_that_was_just_made_is_well_formed_and_is_not_made_again() {
     assert_eq!(std::fs::read_to_string(&flow).unwrap(), "flow: mine\n");
 }
 
-/// What the examples refer to is what the command prints.
+/// The schemas that the examples refer to are those that the command prints.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schemas_for_editors_are_printed() {
     let world = world().await;
@@ -303,7 +305,7 @@ async fn the_schemas_for_editors_are_printed() {
     assert_eq!(world.pomost(&["schema", "flows"]).await.code, 2);
 }
 
-/// Nor is there anything to warn of.
+/// The check prints no warnings either.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_are_well_formed_with_their_example_environments() {
     let mut checked = 0;
@@ -314,7 +316,7 @@ async fn the_examples_are_well_formed_with_their_example_environments() {
         };
         let mut command = pomost(&["check", directory.to_str().unwrap()]);
         let variables = environment.lines().filter_map(|line| line.split_once('='));
-        let printed = Printed::of(command.envs(variables).output().await.unwrap());
+        let printed = CommandOutput::of(command.envs(variables).output().await.unwrap());
         let said =
             printed.out.ends_with(" flows are well-formed\n") && printed.out.lines().count() == 1;
         assert!(
@@ -332,6 +334,7 @@ async fn a_second_process_on_the_same_project_is_told_that_it_is_in_use() {
     let world = world().await;
     let mut first = world.command(&["run", world.directory().to_str().unwrap()]);
     let mut first = first
+        .env("POMOST_CLAIM_SECONDS", "5")
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -376,14 +379,14 @@ async fn no_secret_and_no_sensitive_value_is_printed() {
     ] {
         printed.push(world.pomost(arguments).await);
     }
-    for Printed { out, err, .. } in printed {
+    for CommandOutput { out, err, .. } in printed {
         for secret in ["bob@example.com", "secret-of-the-tests"] {
             assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
         }
     }
 }
 
-/// It stands under another name where no path of the flow leads.
+/// On one side of the mapping the value has a name that is not among the sensitive paths.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sensitive_before_the_mapping_or_after_it_is_masked_in_both() {
     for rest in ["sensitive: [.email]", "sensitive: [.mail]"] {
@@ -494,7 +497,7 @@ async fn eval_lists_the_functions_as_they_are_documented() {
     );
 }
 
-async fn eval(arguments: &[&str], input: &str) -> Printed {
+async fn eval(arguments: &[&str], input: &str) -> CommandOutput {
     let mut command = pomost(&[&["eval"], arguments].concat());
     let piped = std::process::Stdio::piped;
     let mut child = command
@@ -511,18 +514,18 @@ async fn eval(arguments: &[&str], input: &str) -> Printed {
         .write_all(input.as_bytes())
         .await
         .ok();
-    Printed::of(child.wait_with_output().await.unwrap())
+    CommandOutput::of(child.wait_with_output().await.unwrap())
 }
 
-/// Holds a command's outputs and exit code against `expected/{name}.txt`.
-fn expect(name: &str, code: i32, printed: &Printed) {
+/// Compares the outputs and the exit code of a command with `expected/{name}.txt`.
+fn expect(name: &str, code: i32, printed: &CommandOutput) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("behaviour/expected")
         .join(format!("{name}.txt"));
     let actual = format!(
         "{}--- stderr ---\n{}",
-        without_chance(&printed.out),
-        without_chance(&printed.err)
+        with_placeholders(&printed.out),
+        with_placeholders(&printed.err)
     );
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -537,8 +540,8 @@ fn expect(name: &str, code: i32, printed: &Printed) {
     assert_eq!(printed.code, code, "{actual}");
 }
 
-/// The text with what differs from run to run replaced by as many letters.
-fn without_chance(text: &str) -> String {
+/// The text with letters in the place of ids, times and ports, which differ from run to run.
+fn with_placeholders(text: &str) -> String {
     let mut plain = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\0']) {

@@ -1,9 +1,9 @@
-//! How far a source has been read.
+//! Cursors: the places up to which sources have been read.
 
 use pomost_tests::eventually;
 use serde_json::json;
 
-use crate::support::{Flow, Reply, Server, World, failure, outcomes, row};
+use crate::support::{FakeServer, Flow, Reply, World, failure, outcomes, row};
 
 const FLOW: Flow = Flow {
     request: "GET /rows?since={$cursor}",
@@ -19,12 +19,14 @@ const FLOW: Flow = Flow {
 const CURSOR: &str = "cursor: { value: .at, start: \"2020-01-01\" }";
 
 /// Three pages whose highest row is in the middle.
-async fn source() -> Server {
-    Server::start(|seen| match seen.query.get("token").map(String::as_str) {
-        None => Reply::json(200, &json!({ "rows": [row(2), row(1)], "next": "b" })),
-        Some("b") => Reply::json(200, &json!({ "rows": [row(9), row(4)], "next": "c" })),
-        Some(_) => Reply::json(200, &json!({ "rows": [row(3)], "next": null })),
-    })
+async fn source() -> FakeServer {
+    FakeServer::start(
+        |request| match request.query.get("token").map(String::as_str) {
+            None => Reply::json(200, &json!({ "rows": [row(2), row(1)], "next": "b" })),
+            Some("b") => Reply::json(200, &json!({ "rows": [row(9), row(4)], "next": "c" })),
+            Some(_) => Reply::json(200, &json!({ "rows": [row(3)], "next": null })),
+        },
+    )
     .await
 }
 
@@ -34,7 +36,7 @@ async fn the_cursor_moves_to_the_highest_value_and_the_next_run_begins_there() {
     world.sync().await;
     assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 5)]);
-    let since = world.source.asked_for("since");
+    let since = world.source.query_values("since");
     assert_eq!(
         since,
         [
@@ -50,7 +52,7 @@ async fn the_cursor_moves_to_the_highest_value_and_the_next_run_begins_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_not_read_to_its_end_leaves_the_cursor_where_it_is() {
-    let source = Server::start(|seen| match seen.query.get("token") {
+    let source = FakeServer::start(|request| match request.query.get("token") {
         None => Reply::json(200, &json!({ "rows": [row(2)], "next": "b" })),
         Some(_) => Reply::json(400, &json!({ "error": "gone mad" })),
     })
@@ -76,7 +78,7 @@ async fn an_overlap_reaches_back_behind_the_cursor() {
         [("created", 2), ("unchanged", 1)]
     );
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2026-01-07"]
     );
     assert_eq!(world.cursor().await.unwrap(), "2026-01-10");
@@ -97,7 +99,7 @@ async fn reading_from_earlier_does_not_move_the_cursor_back() {
         [("created", 1)]
     );
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2026-01-04"]
     );
     assert_eq!(world.cursor().await.unwrap(), "2026-01-09");
@@ -201,7 +203,7 @@ async fn a_row_from_the_far_future_crosses_and_hides_nothing_that_comes_after_it
         [("created", 1), ("unchanged", 1)]
     );
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2026-01-02T00:00:00Z"]
     );
 }
@@ -236,12 +238,12 @@ async fn a_row_that_has_no_cursor_yet_crosses_and_says_nothing_of_how_far_was_re
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.cursor().await.unwrap(), "2026-01-04");
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01", "2020-01-01", "2026-01-03"]
     );
 }
 
-/// A row of a time on the shop's clock, which goes back from 3:00 to 2:00 in this night.
+/// A row with a local time of the night in which clocks are put back from 3:00 to 2:00.
 fn at_night(key: &str, time: &str, state: &str) -> serde_json::Value {
     json!({ "key": key, "at": format!("2025-10-26 {time}"), "state": state })
 }
@@ -273,7 +275,7 @@ async fn what_changes_in_the_hour_that_comes_twice_arrives() {
             "{version}"
         );
         assert_eq!(
-            world.source.asked_for("since"),
+            world.source.query_values("since"),
             ["2020-01-01 00:00:00", "2025-10-26 01:59:59"],
             "{version}"
         );
@@ -302,7 +304,7 @@ async fn of_a_clock_that_is_not_put_back_versions_decide_all_year_round() {
     rows.set([at_night("a", "02:10:00", "old")]);
     assert_eq!(outcomes(&world.sync().await), [("stale", 1)]);
     assert_eq!(
-        world.source.asked_for("since"),
+        world.source.query_values("since"),
         ["2020-01-01 00:00:00", "2025-10-26 02:50:00"]
     );
 }
@@ -310,7 +312,7 @@ async fn of_a_clock_that_is_not_put_back_versions_decide_all_year_round() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
     let (open, gate) = tokio::sync::watch::channel(false);
-    let source = Server::start(move |seen| match seen.query.get("token") {
+    let source = FakeServer::start(move |request| match request.query.get("token") {
         None => Reply::json(200, &json!({ "rows": [row(2)], "next": "b" })),
         Some(_) => {
             Reply::json(200, &json!({ "rows": [row(9)], "next": null })).behind(gate.clone())
@@ -321,7 +323,7 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
     let running = world.start().await;
     let run = running.request(None).await;
     eventually(async || {
-        if world.source.seen().len() == 2 {
+        if world.source.requests().len() == 2 {
             Ok(())
         } else {
             Err("not there yet")
@@ -382,7 +384,10 @@ async fn of_texts_that_the_source_orders_otherwise_the_last_one_counts() {
     }
     world.sync().await;
     assert_eq!(world.cursor().await.unwrap(), "CZm");
-    assert_eq!(world.source.asked_for("since"), ["-", "CPz", "CKq", "CAa"]);
+    assert_eq!(
+        world.source.query_values("since"),
+        ["-", "CPz", "CKq", "CAa"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -390,7 +395,7 @@ async fn a_text_that_the_source_does_not_know_any_more_is_begun_anew_and_a_time_
     let texts = "cursor: { value: .t, start: \"-\" }";
     let times = "cursor: { value: .at, start: \"2020-01-01\", overlap: 1d }";
     for (extract, begins_anew) in [(texts, true), (times, false)] {
-        let source = Server::start(|seen| match seen.query["since"].as_str() {
+        let source = FakeServer::start(|request| match request.query["since"].as_str() {
             "-" | "2020-01-01" => {
                 Reply::rows([json!({ "key": "a", "t": "Z", "at": "2026-01-05" })])
             }
@@ -425,5 +430,5 @@ async fn a_beginning_that_makes_no_sense_fails_the_run_before_anything_is_asked(
     };
     let (world, _) = World::with_rows([row(9)], flow).await;
     assert!(failure(world.sync_since(Some("yesterday")).await).contains("expected a time"));
-    assert!(world.source.seen().is_empty());
+    assert!(world.source.requests().is_empty());
 }

@@ -1,4 +1,4 @@
-//! What is written to the destination, and what is not.
+//! Writes to the destination.
 
 use serde_json::json;
 
@@ -10,9 +10,9 @@ const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 async fn nothing_is_sent_for_a_record_that_has_not_changed() {
     let (world, rows) = World::with_rows([json!({"key": "a", "n": 1})], Flow::default()).await;
     world.sync().await;
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert!(world.shop.server.seen().is_empty());
+    assert!(world.shop.server.requests().is_empty());
     rows.set([json!({"key": "a", "n": 1}), json!({"key": "b", "n": 1})]);
     assert_eq!(
         outcomes(&world.sync().await),
@@ -28,13 +28,13 @@ async fn a_changed_record_is_updated_under_the_destination_s_id() {
     )
     .await;
     world.sync().await;
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     rows.set([json!({"key": "a", "n": 1}), json!({"key": "b", "n": 2})]);
     assert_eq!(
         outcomes(&world.sync().await),
         [("updated", 1), ("unchanged", 1)]
     );
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
     assert!(
         world
             .shop
@@ -56,7 +56,7 @@ async fn a_deleted_record_is_deleted_once_and_may_come_back() {
     assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
     assert!(world.shop.things().is_empty());
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert_eq!(world.shop.server.asked("DELETE"), 1);
+    assert_eq!(world.shop.server.count_method("DELETE"), 1);
     rows.set([json!({"key": "a"})]);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
 }
@@ -70,7 +70,7 @@ async fn deleting_what_was_never_seen_sends_nothing() {
     };
     let (world, _) = World::with_rows([json!({"key": "a", "gone": true})], flow).await;
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert!(world.shop.server.seen().is_empty());
+    assert!(world.shop.server.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +114,7 @@ async fn a_record_that_the_destination_has_already_is_looked_up_and_updated() {
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
     rows.set([json!({"key": "a", "n": 2})]);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.server.asked("GET"), 1);
+    assert_eq!(world.shop.server.count_method("GET"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +147,7 @@ async fn of_a_key_that_comes_twice_in_one_page_the_newest_version_wins() {
         [("created", 1), ("stale", 2)]
     );
     assert_eq!(world.shop.things(), [r#"{"key":"a","v":10}"#]);
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,8 +159,11 @@ async fn the_id_in_a_url_is_percent_encoded() {
     world.sync().await;
     world
         .shop
-        .intercept(|seen| (seen.method == "PUT").then(|| Reply::json(200, &json!({}))));
+        .intercept(|request| (request.method == "PUT").then(|| Reply::json(200, &json!({}))));
     rows.set([json!({"key": "a", "n": 2})]);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.server.seen()[1].path, "/things/..%2Fx%20y%3Fz");
+    assert_eq!(
+        world.shop.server.requests()[1].path,
+        "/things/..%2Fx%20y%3Fz"
+    );
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
+use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, Server, World, outcomes};
+use crate::support::{FakeServer, Flow, LOOKUP, Reply, World, outcomes};
 
 fn one_row() -> [serde_json::Value; 1] {
     [json!({"key": "a", "email": "jan@example.com"})]
@@ -49,7 +50,7 @@ async fn a_record_whose_attempts_are_used_up_is_dead() {
         (Stage::Load, DeadLetterReason::Transient, 2)
     );
     // The first is not charged: it may be an outage's.
-    assert_eq!(world.shop.server.asked("POST"), 3);
+    assert_eq!(world.shop.server.count_method("POST"), 3);
     let said = "shop: POST /things answered 500 Internal Server Error";
     assert!(letter.error.starts_with(said), "{}", letter.error);
 }
@@ -101,7 +102,7 @@ async fn refused_credentials_wait_and_cost_no_attempt() {
         .await;
         world.shop.fail("POST", 1, failed(status));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
-        assert_eq!(world.shop.server.asked("POST"), 2);
+        assert_eq!(world.shop.server.count_method("POST"), 2);
     }
 }
 
@@ -109,7 +110,7 @@ async fn refused_credentials_wait_and_cost_no_attempt() {
 async fn a_source_that_is_not_ready_is_waited_for() {
     for status in [401, 429, 500, 503] {
         let asked = Mutex::new(0);
-        let source = Server::start(move |_| {
+        let source = FakeServer::start(move |_| {
             let mut asked = asked.lock().unwrap();
             *asked += 1;
             if *asked == 1 {
@@ -121,17 +122,17 @@ async fn a_source_that_is_not_ready_is_waited_for() {
         .await;
         let world = World::new(source, Flow::default()).await;
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
-        assert_eq!(world.source.asked("GET"), 2);
+        assert_eq!(world.source.count_method("GET"), 2);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_broke_off_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = World::with_rows(one_row(), Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
-    assert_eq!(world.shop.server.asked("POST"), 1);
+    assert_eq!(world.shop.server.count_method("POST"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,9 +146,9 @@ async fn a_create_that_broke_off_after_it_took_place_is_found_and_not_repeated()
     )
     .await;
     world.shop.put("t0001", json!({"key": "a"}));
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.server.asked("POST"), 1);
+    assert_eq!(world.shop.server.count_method("POST"), 1);
     assert_eq!(world.shop.things().len(), 1);
 }
 
@@ -158,16 +159,16 @@ async fn a_create_that_broke_off_is_repeated_under_the_same_idempotency_key() {
         ..Flow::default()
     };
     let (world, rows) = World::with_rows(one_row(), flow()).await;
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([json!({"key": "b", "email": "jan@example.com"})]);
     world.sync().await;
     let keys: Vec<String> = world
         .shop
         .server
-        .seen()
+        .requests()
         .iter()
-        .map(|seen| seen.headers["idempotency-key"].clone())
+        .map(|request| request.headers["idempotency-key"].clone())
         .collect();
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], keys[1]);
@@ -184,10 +185,10 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
         },
     )
     .await;
-    world.shop.fail("POST", 1, || Reply::Hang);
-    let running = world.start().await;
+    world.shop.fail("POST", 1, Reply::never);
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || match world.shop.server.asked("POST") {
+    pomost_tests::eventually(async || match world.shop.server.count_method("POST") {
         0 => Err("nothing was created"),
         _ => Ok(()),
     })
@@ -197,8 +198,8 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
     assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("POST"),
-            world.shop.server.asked("GET")
+            world.shop.server.count_method("POST"),
+            world.shop.server.count_method("GET")
         ),
         (1, 1)
     );
@@ -208,8 +209,9 @@ async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_crea
 async fn what_was_created_is_known_even_while_dead_letters_cannot_be_published() {
     let (world, _) =
         World::with_rows([json!({"key": "a"}), json!({"key": "b"})], Flow::default()).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("\"b\"")
             .then(|| Reply::json(422, &json!({})))
     });

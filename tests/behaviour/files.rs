@@ -6,7 +6,7 @@ use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Refusing, Rows, World, outcomes};
+use crate::support::{Flow, RefusingBroker, Rows, World, outcomes};
 
 async fn world<const N: usize>(rows: [Value; N], format: &str) -> (World, Rows) {
     let (world, rows) = World::with_rows(rows, Flow::default()).await;
@@ -18,7 +18,7 @@ async fn world<const N: usize>(rows: [Value; N], format: &str) -> (World, Rows) 
     (world, rows)
 }
 
-/// What is in the files, in the order of their runs.
+/// The texts of the files, in the order of their runs.
 fn contents(world: &World) -> Vec<String> {
     let entries = fs::read_dir(world.directory().join("reports/things")).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -67,7 +67,7 @@ async fn json_lines_keep_every_digit_and_what_is_deleted_is_left_out() {
     );
 }
 
-/// Each time the batch comes again, since its dead letter cannot be published.
+/// The batch is repeated, since its dead letter cannot be published.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_comes_again_after_it_was_settled_is_not_written_again() {
     let rows = [
@@ -100,13 +100,13 @@ async fn a_directory_that_cannot_be_made_is_waited_for() {
     let mut broker = None;
     let running = world
         .start_with(Scheduling::Off, |embedded| {
-            broker.insert(Refusing::to_delay(0, embedded)).clone()
+            broker.insert(RefusingBroker::to_delay(0, embedded)).clone()
         })
         .await;
     let run = running.request(None).await;
     // First comes the transformer, whose first message to the loader is refused.
     pomost_tests::eventually(async || {
-        match broker.as_ref().map_or(0, |broker| broker.delayed().len()) {
+        match broker.as_ref().map_or(0, |broker| broker.delays().len()) {
             delayed @ (0 | 1) => Err(format!("{delayed} messages were delayed")),
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
-//! What answers and bodies are written in.
+//! The formats of responses and bodies.
 
 use serde_json::json;
 
-use crate::support::{Flow, Reply, Seen, Server, World, failure, outcomes, row};
+use crate::support::{FakeServer, Flow, ReceivedRequest, Reply, World, failure, outcomes, row};
 
 async fn read(
     content_type: &'static str,
@@ -10,9 +10,10 @@ async fn read(
     records: &'static str,
     extract: &'static str,
 ) -> World {
-    let source =
-        Server::start(move |_| Reply::Headed("content-type", content_type.into(), body.to_vec()))
-            .await;
+    let source = FakeServer::start(move |_| {
+        Reply::of(200, body.to_vec()).with("content-type", content_type)
+    })
+    .await;
     World::new(
         source,
         Flow {
@@ -96,19 +97,15 @@ async fn rows_that_go_wrong_are_placed_without_their_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_a_table_go_by_its_rows_and_the_link_header() {
-    let source = Server::start(|seen| {
-        let skip: usize = seen.query["skip"].parse().unwrap();
+    let source = FakeServer::start(|request| {
+        let skip: usize = request.query["skip"].parse().unwrap();
         let rows: String = ["a", "b", "c"]
             .into_iter()
             .skip(skip)
             .take(2)
             .map(|key| format!("{key}\n"))
             .collect();
-        Reply::Headed(
-            "content-type",
-            "text/csv".into(),
-            format!("key\n{rows}").into(),
-        )
+        Reply::of(200, format!("key\n{rows}")).with("content-type", "text/csv")
     })
     .await;
     let extract = "paginate: { offset: { param: skip } }";
@@ -122,13 +119,13 @@ async fn pages_of_a_table_go_by_its_rows_and_the_link_header() {
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
-    assert_eq!(world.source.asked_for("skip"), ["0", "2", "3"]);
+    assert_eq!(world.source.query_values("skip"), ["0", "2", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_left_out_behind_the_list_count_as_rows_of_their_page() {
-    let source = Server::start(|seen| {
-        let number: u32 = seen.query["page"].parse().unwrap();
+    let source = FakeServer::start(|request| {
+        let number: u32 = request.query["page"].parse().unwrap();
         let row = |key: u32| json!({ "key": key.to_string(), "wanted": key.is_multiple_of(2) });
         Reply::rows(if number < 4 {
             vec![row(number)]
@@ -149,13 +146,13 @@ async fn rows_left_out_behind_the_list_count_as_rows_of_their_page() {
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!(world.source.asked_for("page"), ["1", "2", "3", "4"]);
+    assert_eq!(world.source.query_values("page"), ["1", "2", "3", "4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paging_may_look_at_the_rows_themselves() {
-    let source = Server::start(|seen| {
-        let after: u32 = seen
+    let source = FakeServer::start(|request| {
+        let after: u32 = request
             .query
             .get("after")
             .map_or(0, |after| after.parse().unwrap());
@@ -178,17 +175,17 @@ async fn paging_may_look_at_the_rows_themselves() {
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 5)]);
-    assert_eq!(world.source.asked_for("after"), ["", "2", "4", "5"]);
+    assert_eq!(world.source.query_values("after"), ["", "2", "4", "5"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_breaks_off_is_asked_for_again_and_crosses_once() {
     let asked = std::sync::Mutex::new(0);
-    let source = Server::start(move |_| {
+    let source = FakeServer::start(move |_| {
         let mut asked = asked.lock().unwrap();
         *asked += 1;
         if *asked == 1 {
-            Reply::BreakOff
+            Reply::broken_off()
         } else {
             Reply::rows([row(1), row(2)].to_vec())
         }
@@ -196,10 +193,10 @@ async fn an_answer_that_breaks_off_is_asked_for_again_and_crosses_once() {
     .await;
     let world = World::new(source, Flow::default()).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
-    assert_eq!(world.source.asked("GET"), 2);
+    assert_eq!(world.source.count_method("GET"), 2);
 }
 
-async fn posted(create: &'static str) -> Seen {
+async fn posted(create: &'static str) -> ReceivedRequest {
     let flow = Flow {
         create,
         extract: "version: .v",
@@ -207,11 +204,11 @@ async fn posted(create: &'static str) -> Seen {
     };
     let (world, _) =
         World::with_rows([json!({ "key": "a & b", "v": 1, "list": [1, 2] })], flow).await;
-    world.shop.intercept(|seen| {
-        (seen.method == "POST").then(|| Reply::json(201, &json!({ "id": "t1" })))
+    world.shop.intercept(|request| {
+        (request.method == "POST").then(|| Reply::json(201, &json!({ "id": "t1" })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    world.shop.server.seen().remove(0)
+    world.shop.server.requests().remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,13 @@
-//! Answers that no system should give.
+//! Responses that no system should give.
 
 use pomost_models::{DeadLetter, DeadLetterReason};
 use serde_json::json;
 
-use crate::support::{Flow, Reply, Rows, Server, World, failure, outcomes};
+use crate::support::{FakeServer, Flow, Reply, Rows, World, failure, outcomes};
 
 async fn failure_of_a_source_that_answers(body: impl Into<Vec<u8>>) -> String {
     let body = body.into();
-    let source = Server::start(move |_| Reply::Answer(200, body.clone())).await;
+    let source = FakeServer::start(move |_| Reply::of(200, body.clone())).await;
     failure(World::new(source, Flow::default()).await.sync().await)
 }
 
@@ -57,7 +57,7 @@ async fn a_source_whose_answer_has_another_shape_fails_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_no_objects_die_alone() {
-    let source = Server::start(|_| {
+    let source = FakeServer::start(|_| {
         Reply::rows(json!([1, null, "x", [], { "key": "a" }, { "key": { "b": [] } }]))
     })
     .await;
@@ -70,9 +70,9 @@ async fn letter_of_a_create_that_is_answered(body: &str) -> DeadLetter {
     let body = body.to_owned();
     world
         .shop
-        .fail("POST", 1, move || Reply::Answer(201, body.clone().into()));
+        .fail("POST", 1, move || Reply::of(201, body.clone()));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
-    assert_eq!(world.shop.server.asked("POST"), 1);
+    assert_eq!(world.shop.server.count_method("POST"), 1);
     world.only_dead().await
 }
 
@@ -103,7 +103,7 @@ async fn a_long_refusal_is_quoted_in_part() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
     world
         .shop
-        .fail("POST", 1, || Reply::Answer(400, vec![b'x'; 1 << 20]));
+        .fail("POST", 1, || Reply::of(400, vec![b'x'; 1 << 20]));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let error = world.only_dead().await.error;
     assert!(error.len() < 400 && error.ends_with('…'), "{error}");

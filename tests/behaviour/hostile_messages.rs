@@ -1,4 +1,4 @@
-//! Messages of any bytes at all, in every queue that is read.
+//! Messages of any bytes in every queue.
 
 use std::{fs, path::Path};
 
@@ -12,12 +12,11 @@ use proptest::{
     strategy::ValueTree,
     test_runner::TestRunner,
 };
-use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::{Flow, World, outcomes};
 
-/// A batch and a dead letter as they should be.
+/// A correct batch and correct dead letters.
 const BATCH: &str = r#"{"flow":"things","run":"01a222ed-a599-7182-bedd-2be7a19272ab","id":"0.0","size":2,"attempt":0,"waits":0,
     "records":[{"slot":0,"key":"a","version":"@1","op":"upsert","data":{"key":"a"}},{"slot":1,"key":"b","version":"","op":"delete","data":null}]}"#;
 const LETTERS: &str = r#"[{"id":"2cee03c3b528d522d7eca930","flow":"things","run":"01a222ed-a599-7182-bedd-2be7a19272ab","batch":"0.0","size":1,
@@ -51,7 +50,7 @@ const PIECES: [&str; 24] = [
     "\"slot\":",
 ];
 
-/// A message of either kind with pieces put into it.
+/// A message with pieces put into it.
 fn message() -> impl Strategy<Value = Message> {
     let damage = (any::<Index>(), 0..12_usize, 0..PIECES.len());
     let kinds = vec![BATCH_TYPE, DEAD_LETTERS_TYPE, "pomost.batch.v9", ""];
@@ -94,7 +93,7 @@ fn corpus() -> Vec<Message> {
         .collect()
 }
 
-/// `PROPTEST_CASES` says how many messages are tried.
+/// `PROPTEST_CASES` is the number of messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
     let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }";
@@ -126,18 +125,11 @@ async fn any_message_is_worked_on_or_buried_and_the_flow_goes_on() {
             .contains(&r#"{"key":"good"}"#.to_owned())
     );
     let running = world.start().await;
-    eventually(async || match at_once(&world) {
+    eventually(async || match world.count_available_messages() {
         0 => Ok(()),
         left => Err(format!("{left} messages are left")),
     })
     .await;
     running.stop().await;
     assert!(world.dead().await.len() > messages.len() / 2);
-}
-
-/// The messages that could be worked on now.
-fn at_once(world: &World) -> u32 {
-    let queues = Connection::open(world.directory().join(".pomost/queues.db")).unwrap();
-    let count = "SELECT count(*) FROM messages WHERE available_at <= unixepoch('subsec') * 1000";
-    queues.query_row(count, [], |row| row.get(0)).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Changes that are made on condition that nobody else made one.
+//! Conditional updates and deletes: they fail where somebody else changed the record.
 
 use pomost_models::DeadLetterReason;
 use serde_json::{Value, json};
@@ -16,19 +16,20 @@ fn thing(n: u32) -> [Value; 1] {
     [json!({"key": "a", "n": n})]
 }
 
-/// The entity tags that requests of this method named, one for each request; empty where one did not.
+/// The values of `If-Match` in the requests with a method; empty where a request has none.
 fn conditions(world: &World, method: &str) -> Vec<String> {
-    let seen = world
+    let requests = world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .filter(|seen| seen.method == method);
-    seen.map(|seen| seen.headers.get("if-match").cloned().unwrap_or_default())
+        .filter(|request| request.method == method);
+    requests
+        .map(|request| request.headers.get("if-match").cloned().unwrap_or_default())
         .collect()
 }
 
-/// A world in which `a` was created and somebody else changed it then.
+/// A world in which `a` was created and then changed by somebody else.
 async fn changed_world(writes: &'static str) -> (World, Rows) {
     let flow = Flow {
         extract: "deleted: .gone",
@@ -95,7 +96,7 @@ async fn a_flow_that_overwrites_reads_the_current_etag_and_tries_once_more() {
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
     assert_eq!(conditions(&world, "PUT"), [r#""t0001.1""#, r#""t0001.2""#]);
-    assert_eq!(world.shop.server.seen()[2].path, "/things/t0001");
+    assert_eq!(world.shop.server.requests()[2].path, "/things/t0001");
     rows.set(thing(3));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(conditions(&world, "PUT")[2], r#""t0001.3""#);
@@ -107,7 +108,7 @@ async fn who_changes_it_again_in_between_is_not_overwritten() {
     world.shop.fail("PUT", 2, || Reply::json(412, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::Conflict);
-    assert_eq!(world.shop.server.asked("PUT"), 2);
+    assert_eq!(world.shop.server.count_method("PUT"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +130,7 @@ async fn a_change_of_our_own_that_broke_off_is_no_conflict() {
     let (world, rows) = World::with_rows(thing(1), flow).await;
     world.sync().await;
     rows.set(thing(2));
-    world.shop.lose_answers("PUT", 1, || Reply::BreakOff);
+    world.shop.lose_answers("PUT", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
     assert_eq!(

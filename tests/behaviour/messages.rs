@@ -1,4 +1,4 @@
-//! Messages that are not as they should be, and brokers that are not.
+//! Malformed messages, and brokers that refuse messages.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -11,7 +11,7 @@ use pomost_models::{
 use pomost_tests::eventually;
 use serde_json::{json, value::RawValue};
 
-use crate::support::{Flow, Refusing, Running, World, outcomes};
+use crate::support::{Flow, RefusingBroker, RunningServices, World, outcomes};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -52,7 +52,7 @@ async fn letters(world: &World, count: usize) -> Vec<DeadLetter> {
     .await
 }
 
-/// The same one may come again after its letter was discarded.
+/// The same message may come again after its letter was discarded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_is_buried_and_its_neighbours_go_on() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
@@ -119,8 +119,9 @@ async fn what_was_told_and_kills_who_asks_about_it_becomes_dead_letters_of_its_s
     running.stop().await;
 }
 
-/// A batch of two records has killed the workers of a stage, one after the other, and is buried.
-async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
+/// A world in which a batch of two records has killed the workers of a stage, one after the other,
+/// and is dead.
+async fn after_killing_its_workers(stage: Stage) -> (World, RunningServices) {
     let (world, _) = World::with_rows([], Flow::default()).await;
     let poison = batch(vec![record(0, "a"), record(1, "b")]);
     let queue = Queue::work(stage, "things");
@@ -143,7 +144,7 @@ async fn after_killing_its_workers(stage: Stage) -> (World, Running) {
     (world, running)
 }
 
-/// Memory is reserved for every slot that a letter names.
+/// The store would reserve memory for every slot that a letter names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_that_names_too_many_slots_is_a_message_that_cannot_be_read() {
     let (world, _) = World::with_rows([], Flow::default()).await;
@@ -185,7 +186,7 @@ async fn a_batch_that_cannot_be_handed_back_is_tried_again_with_pauses_that_grow
     let broker = Mutex::new(None);
     let running = world
         .start_with(Scheduling::Off, |embedded| {
-            let refusing = Refusing::to_delay(4, embedded);
+            let refusing = RefusingBroker::to_delay(4, embedded);
             *broker.lock().unwrap() = Some(refusing.clone());
             refusing
         })
@@ -193,7 +194,7 @@ async fn a_batch_that_cannot_be_handed_back_is_tried_again_with_pauses_that_grow
     let run = running.request(None).await;
     assert_eq!(outcomes(&running.ended(run).await), [("created", 1)]);
     running.stop().await;
-    let asked = broker.into_inner().unwrap().unwrap().delayed();
+    let asked = broker.into_inner().unwrap().unwrap().delays();
     let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(pauses.len(), 4, "{pauses:?}");
     assert!(

@@ -1,11 +1,8 @@
-//! What a flow does to records, and what it leaves alone.
+//! Flows that only create, update or delete.
 
 use serde_json::{Value, json};
 
-use crate::{
-    late::with_timeout,
-    support::{Flow, LOOKUP, Reply, World, outcomes},
-};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
 
 const CREATES: &str = "create: { request: POST /things, id: .id }";
 const UPDATES: &str = "update: { request: \"PUT /things/{$id}\" }";
@@ -38,7 +35,7 @@ async fn a_flow_that_only_creates_leaves_alone_what_it_created() {
     }
     rows.set(thing(1));
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert_eq!(world.shop.server.seen().len(), 1);
+    assert_eq!(world.shop.server.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,8 +55,8 @@ async fn a_flow_that_only_creates_leaves_alone_what_the_destination_has() {
     assert_eq!(outcomes(&world.sync().await), [("filtered", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("GET"),
-            world.shop.server.asked("POST")
+            world.shop.server.count_method("GET"),
+            world.shop.server.count_method("POST")
         ),
         (1, 0)
     );
@@ -75,7 +72,7 @@ async fn what_a_flow_that_only_creates_made_without_an_answer_counts_as_created(
         },
     )
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
     rows.set(thing(2));
@@ -101,8 +98,8 @@ async fn a_flow_that_only_updates_leaves_alone_what_the_look_up_does_not_find() 
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("GET"),
-            world.shop.server.asked("POST")
+            world.shop.server.count_method("GET"),
+            world.shop.server.count_method("POST")
         ),
         (2, 0)
     );
@@ -138,7 +135,7 @@ async fn a_flow_that_only_deletes_sends_nothing_else() {
         let (world, rows) = World::with_rows(thing(1), flow).await;
         world.shop.put(id, json!({"key": "a"}));
         assert_eq!(outcomes(&world.sync().await), [("filtered", 1)]);
-        assert!(world.shop.server.seen().is_empty());
+        assert!(world.shop.server.requests().is_empty());
         rows.set(gone());
         assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
         assert!(world.shop.things().is_empty());
@@ -176,9 +173,9 @@ async fn records_are_put_under_their_keys_by_a_destination_that_answers_nothing(
     let paths: Vec<_> = world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .map(|seen| seen.path)
+        .map(|request| request.path)
         .collect();
     assert_eq!(paths, ["/shelf/a", "/shelf/a", "/things/a"]);
 }
@@ -195,9 +192,9 @@ async fn a_put_that_broke_off_is_repeated_whatever_it_puts() {
             ..Flow::default()
         };
         let (world, rows) = World::with_rows(thing(1), flow).await;
-        with_timeout(&world, "1s");
+        world.set_shop_timeout("3s");
         // The first is not charged: it may be an outage's.
-        world.shop.lose_answers("PUT", 2, || Reply::BreakOff);
+        world.shop.lose_answers("PUT", 2, Reply::broken_off);
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
         rows.set(thing(2));
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
@@ -217,16 +214,16 @@ async fn a_post_under_its_key_that_broke_off_is_cleared_up_by_an_update() {
             },
         )
         .await;
-        with_timeout(&world, "1s");
+        world.set_shop_timeout("4s");
         if took_place {
             world.shop.put("a", json!({"key": "a"}));
         }
-        world.shop.fail("POST", 1, || Reply::BreakOff);
+        world.shop.fail("POST", 1, Reply::broken_off);
         let outcome = if took_place { "updated" } else { "created" };
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
         assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
         assert_eq!(
-            world.shop.server.asked("POST"),
+            world.shop.server.count_method("POST"),
             if took_place { 1 } else { 2 }
         );
     }
@@ -251,8 +248,8 @@ async fn what_the_destination_had_before_is_found_and_updated_instead_of_made_tw
     );
     assert_eq!(
         (
-            world.shop.server.asked("POST"),
-            world.shop.server.asked("GET")
+            world.shop.server.count_method("POST"),
+            world.shop.server.count_method("GET")
         ),
         (1, 2)
     );
@@ -260,8 +257,8 @@ async fn what_the_destination_had_before_is_found_and_updated_instead_of_made_tw
     assert_eq!(outcomes(&world.sync().await), [("updated", 2)]);
     assert_eq!(
         (
-            world.shop.server.asked("POST"),
-            world.shop.server.asked("GET")
+            world.shop.server.count_method("POST"),
+            world.shop.server.count_method("GET")
         ),
         (1, 2)
     );
@@ -282,10 +279,13 @@ async fn a_change_has_a_method_headers_and_a_body_of_its_own() {
     world.sync().await;
     rows.set(thing(2));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    let seen = world.shop.server.seen();
+    let requests = world.shop.server.requests();
     assert_eq!(
-        (seen[1].method.as_str(), seen[1].headers["x-key"].as_str()),
+        (
+            requests[1].method.as_str(),
+            requests[1].headers["x-key"].as_str()
+        ),
         ("PATCH", "a")
     );
-    assert_eq!(seen[1].body, r#"{"n":2,"id":"t0001"}"#);
+    assert_eq!(requests[1].body, r#"{"n":2,"id":"t0001"}"#);
 }

@@ -1,17 +1,19 @@
-//! Answers with nothing in them.
+//! Responses without content.
 
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+use crate::support::{
+    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, failure, outcomes, row,
+};
 
 const DELETE: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
-/// What a source answers that has nothing to say.
+/// The responses without content: their status and body.
 const NOTHING: [(u16, &str); 4] = [(204, ""), (304, ""), (200, ""), (200, "\r\n")];
 
 fn nothing((status, body): (u16, &'static str)) -> Reply {
-    Reply::Answer(status, body.into())
+    Reply::of(status, body)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +39,7 @@ async fn a_listing_with_nothing_to_say_has_no_rows() {
         .into_iter()
         .flat_map(|format| NOTHING.map(|answer| (format, answer)));
     join_all(cases.map(async |((extract, records), answer)| {
-        let source = Server::start(move |_| nothing(answer)).await;
+        let source = FakeServer::start(move |_| nothing(answer)).await;
         let world = World::new(
             source,
             Flow {
@@ -48,7 +50,7 @@ async fn a_listing_with_nothing_to_say_has_no_rows() {
         )
         .await;
         assert_eq!(outcomes(&world.sync().await), [], "{extract}, {answer:?}");
-        assert_eq!(world.source.seen().len(), 1, "{extract}, {answer:?}");
+        assert_eq!(world.source.requests().len(), 1, "{extract}, {answer:?}");
     }))
     .await;
 }
@@ -64,21 +66,17 @@ async fn a_page_with_nothing_to_say_is_the_last() {
         "paginate: { token: { value: '\"x\" + .next', param: page } }",
         "paginate: { link: next }",
     ];
-    let page = |seen: &Seen, answer| match seen.query.get("page").map(String::as_str) {
+    let page = |request: &ReceivedRequest, answer| match request
+        .query
+        .get("page")
+        .map(String::as_str)
+    {
         None | Some("0" | "1") => {
             let rows =
                 json!({ "rows": [row(1)], "more": true, "next": "2", "info": { "total": 100 } });
-            Reply::Headed(
-                "link",
-                "<?page=2>; rel=next".into(),
-                rows.to_string().into(),
-            )
+            Reply::of(200, rows.to_string()).with("link", "<?page=2>; rel=next")
         }
-        _ => Reply::With(
-            "link",
-            "<?page=3>; rel=next".into(),
-            Box::new(nothing(answer)),
-        ),
+        _ => nothing(answer).with("link", "<?page=3>; rel=next"),
     };
     let start = |paginate: &str| if paginate.contains("offset") { 0 } else { 1 };
     let cases = paginates
@@ -89,14 +87,13 @@ async fn a_page_with_nothing_to_say_is_the_last() {
     let cases = cases.filter(|(paginate, (status, _))| *status != 200 || counts(paginate));
     join_all(cases.map(async |(extract, answer)| {
         let first = start(extract);
-        let source =
-            Server::start(
-                move |seen| match (first, seen.query.get("page").map(String::as_str)) {
-                    (0, Some("1")) => nothing(answer),
-                    _ => page(seen, answer),
-                },
-            )
-            .await;
+        let source = FakeServer::start(move |request| {
+            match (first, request.query.get("page").map(String::as_str)) {
+                (0, Some("1")) => nothing(answer),
+                _ => page(request, answer),
+            }
+        })
+        .await;
         let world = World::new(
             source,
             Flow {
@@ -110,7 +107,7 @@ async fn a_page_with_nothing_to_say_is_the_last() {
             [("created", 1)],
             "{extract}, {answer:?}"
         );
-        assert_eq!(world.source.seen().len(), 2, "{extract}, {answer:?}");
+        assert_eq!(world.source.requests().len(), 2, "{extract}, {answer:?}");
     }))
     .await;
 }
@@ -129,12 +126,12 @@ async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
         .flat_map(|paginate| [NOTHING[2], NOTHING[3]].map(|page| (paginate, page)));
     join_all(cases.map(async |(extract, answer)| {
         let is_proxy_broken = std::sync::atomic::AtomicBool::new(true);
-        let source = Server::start(move |seen| {
+        let source = FakeServer::start(move |request| {
             let blanks = || is_proxy_broken.swap(false, std::sync::atomic::Ordering::Relaxed);
-            match seen.query.contains_key("page") {
+            match request.query.contains_key("page") {
                 false => {
                     let page = json!({ "rows": [row(1)], "next": 2 }).to_string();
-                    Reply::Headed("link", "<?page=2>; rel=next".into(), page.into())
+                    Reply::of(200, page).with("link", "<?page=2>; rel=next")
                 }
                 true if blanks() => nothing(answer),
                 true => Reply::json(
@@ -157,18 +154,15 @@ async fn a_blank_page_that_an_answer_named_is_asked_for_again() {
             [("created", 2)],
             "{extract}, {answer:?}"
         );
-        assert_eq!(world.source.seen().len(), 3, "{extract}, {answer:?}");
+        assert_eq!(world.source.requests().len(), 3, "{extract}, {answer:?}");
     }))
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_says_by_itself_whether_another_page_follows() {
-    let source = Server::start(|seen| match &*seen.query["page"] {
-        "1" => Reply::Answer(
-            200,
-            json!({ "rows": [row(1)], "more": true }).to_string().into(),
-        ),
+    let source = FakeServer::start(|request| match &*request.query["page"] {
+        "1" => Reply::of(200, json!({ "rows": [row(1)], "more": true }).to_string()),
         _ => nothing(NOTHING[0]),
     })
     .await;
@@ -184,13 +178,13 @@ async fn a_text_says_by_itself_whether_another_page_follows() {
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!(world.source.asked_for("page"), ["1", "2"]);
+    assert_eq!(world.source.query_values("page"), ["1", "2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_of_deletions_with_nothing_to_say_deletes_nothing() {
     let extract = "deletions: { request: GET /deleted, records: \".deleted[]\", key: .id }";
-    let source = Server::start(|seen| match seen.path.as_str() {
+    let source = FakeServer::start(|request| match request.path.as_str() {
         "/rows" => Reply::rows(json!([row(1)])),
         _ => nothing(NOTHING[0]),
     })
@@ -210,7 +204,7 @@ async fn a_listing_of_deletions_with_nothing_to_say_deletes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_suddenly_has_nothing_to_say_is_no_success() {
     let left = std::sync::Mutex::new(1);
-    let source = Server::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
+    let source = FakeServer::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
         1 => Reply::rows(json!([row(1)])),
         _ => nothing(NOTHING[0]),
     })
@@ -237,7 +231,7 @@ async fn a_sweep_deletes_nothing_where_nothing_was_said() {
     ];
     join_all(cases.map(async |(answer, said, max_deletes)| {
         let left = std::sync::Mutex::new(1);
-        let source = Server::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
+        let source = FakeServer::start(move |_| match std::mem::take(&mut *left.lock().unwrap()) {
             1 => Reply::rows(json!([row(1)])),
             _ => nothing(answer),
         })
@@ -255,7 +249,7 @@ async fn a_sweep_deletes_nothing_where_nothing_was_said() {
         world.sync().await;
         let error = failure(world.sync().await);
         assert!(error.contains(said), "{error}");
-        assert_eq!(world.shop.server.asked("DELETE"), 0);
+        assert_eq!(world.shop.server.count_method("DELETE"), 0);
     }))
     .await;
 }
@@ -275,13 +269,13 @@ async fn a_look_up_with_nothing_to_say_has_found_nothing() {
         .await;
         world
             .shop
-            .intercept(move |seen| (seen.method == "GET").then(|| nothing(answer)));
+            .intercept(move |request| (request.method == "GET").then(|| nothing(answer)));
         assert_eq!(
             outcomes(&world.sync().await),
             [("created", 1)],
             "{answer:?}"
         );
-        assert_eq!(world.shop.server.asked("GET"), 1, "{answer:?}");
+        assert_eq!(world.shop.server.count_method("GET"), 1, "{answer:?}");
     }))
     .await;
 }
@@ -300,7 +294,7 @@ async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
         let (creates, look_ups) = (std::sync::Mutex::new(1), std::sync::Mutex::new(1));
         let take = |left: &std::sync::Mutex<usize>| std::mem::take(&mut *left.lock().unwrap()) > 0;
         world.shop.put("t7", json!({"key": "a"}));
-        world.shop.intercept(move |seen| match &*seen.method {
+        world.shop.intercept(move |request| match &*request.method {
             "POST" if take(&creates) => Some(Reply::json(500, &json!({}))),
             "GET" if take(&look_ups) => Some(nothing(answer)),
             _ => None,
@@ -310,14 +304,14 @@ async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
             [("updated", 1)],
             "{answer:?}"
         );
-        let asked = |method| world.shop.server.asked(method);
+        let asked = |method| world.shop.server.count_method(method);
         assert_eq!((asked("POST"), asked("GET")), (1, 2), "{answer:?}");
     }
 }
 
-/// A source of one row, `a`, of which the details are these.
+/// A source with the row `a` and this response to the request for its details.
 async fn with_details(answer: (u16, &'static str), extract: &'static str) -> World {
-    let source = Server::start(move |seen| match seen.path.as_str() {
+    let source = FakeServer::start(move |request| match request.path.as_str() {
         "/rows" => Reply::rows(json!([{ "key": "a" }])),
         _ => nothing(answer),
     })
@@ -374,7 +368,7 @@ async fn a_create_with_nothing_to_say_where_its_id_should_be_is_looked_up() {
             [("updated", 1)],
             "{answer:?}"
         );
-        assert_eq!(world.shop.server.asked("POST"), 1, "{answer:?}");
+        assert_eq!(world.shop.server.count_method("POST"), 1, "{answer:?}");
     }))
     .await;
 }

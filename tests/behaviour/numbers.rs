@@ -1,36 +1,37 @@
-//! Numbers that are numbers wherever somebody reckons with them, and texts that look like numbers.
+//! Numbers, which stay numbers in all calculations, and texts that look like numbers.
 
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Seen, Server, World, failure, outcomes, row};
+use crate::support::{FakeServer, Flow, ReceivedRequest, Reply, World, failure, outcomes, row};
 
-/// Five rows on pages of two; past the end, the last page again.
+/// A page of five rows, two on each; past the end the last page is repeated.
 fn clamped(number: usize) -> Value {
     let rows: Vec<Value> = (1..=5).map(row).collect();
     json!({ "rows": rows.chunks(2).nth(number.clamp(1, 3) - 1), "pages": 3, "total": 5 })
 }
 
-fn page_in_query(seen: &Seen) -> Reply {
-    Reply::json(200, &clamped(seen.query["page"].parse().unwrap()))
+fn page_in_query(request: &ReceivedRequest) -> Reply {
+    Reply::json(200, &clamped(request.query["page"].parse().unwrap()))
 }
 
-fn body(seen: &Seen) -> Value {
-    serde_json::from_str(&seen.body).unwrap()
+fn body(request: &ReceivedRequest) -> Value {
+    serde_json::from_str(&request.body).unwrap()
 }
 
-/// The bodies of the requests of a source, without repetitions.
-fn asked(world: &World) -> Vec<Value> {
-    let mut bodies: Vec<Value> = world.source.seen().iter().map(body).collect();
+/// The bodies of the requests to the source, without repetitions.
+fn bodies_to_source(world: &World) -> Vec<Value> {
+    let mut bodies: Vec<Value> = world.source.requests().iter().map(body).collect();
     bodies.dedup();
     bodies
 }
 
-/// The bodies of what the shop was sent.
-fn sent(world: &World) -> Vec<Value> {
-    let seen = world.shop.server.seen();
-    seen.iter()
-        .filter(|seen| seen.method != "GET")
+/// The bodies of the writes to the shop.
+fn bodies_to_shop(world: &World) -> Vec<Value> {
+    let requests = world.shop.server.requests();
+    requests
+        .iter()
+        .filter(|request| request.method != "GET")
         .map(body)
         .collect()
 }
@@ -43,7 +44,7 @@ async fn a_page_is_a_number_that_the_last_one_is_told_by() {
         r#"paginate: { page: { param: page, last: "($page | tonumber) == 3" } }"#,
     ] {
         let world = World::new(
-            Server::start(page_in_query).await,
+            FakeServer::start(page_in_query).await,
             Flow {
                 extract,
                 ..Flow::default()
@@ -51,7 +52,7 @@ async fn a_page_is_a_number_that_the_last_one_is_told_by() {
         )
         .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
-        assert_eq!(world.source.asked_for("page"), ["1", "2", "3"]);
+        assert_eq!(world.source.query_values("page"), ["1", "2", "3"]);
     }
 }
 
@@ -59,7 +60,7 @@ async fn a_page_is_a_number_that_the_last_one_is_told_by() {
 async fn a_source_that_answers_its_last_page_again_past_the_end_is_told_and_loses_nothing() {
     let extract = "paginate: { page: { param: page } }";
     let world = World::new(
-        Server::start(page_in_query).await,
+        FakeServer::start(page_in_query).await,
         Flow {
             extract,
             ..Flow::default()
@@ -88,7 +89,7 @@ paginate: { page: { last: "$page == 3" } }"#;
     let offsets = r#"body: "{ page: ($page / 2 + 1), skip: $page }"
 paginate: { offset: { last: ".total <= $page + 2" } }"#;
     for extract in [pages, offsets] {
-        let source = Server::start(|seen| match body(seen)["page"].as_u64() {
+        let source = FakeServer::start(|request| match body(request)["page"].as_u64() {
             Some(number) => Reply::json(200, &clamped(number as usize)),
             None => Reply::json(422, &json!({ "error": "page: expected an integer" })),
         });
@@ -102,7 +103,7 @@ paginate: { offset: { last: ".total <= $page + 2" } }"#;
         )
         .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 5)], "{extract}");
-        assert_eq!(asked(&world).len(), 3);
+        assert_eq!(bodies_to_source(&world).len(), 3);
     }
 }
 
@@ -110,8 +111,8 @@ paginate: { offset: { last: ".total <= $page + 2" } }"#;
 async fn a_token_goes_back_as_the_source_gave_it() {
     let extract = r#"body: "{ after: $page }"
 paginate: { token: { value: .next } }"#;
-    let source = Server::start(|seen| {
-        let (rows, next) = match body(seen)["after"] {
+    let source = FakeServer::start(|request| {
+        let (rows, next) = match body(request)["after"] {
             Value::Null => ([row(1)], json!(12)),
             Value::Number(_) => ([row(2)], json!("0012")),
             Value::String(ref text) if text == "0012" => ([row(3)], json!("12")),
@@ -129,7 +130,7 @@ paginate: { token: { value: .next } }"#;
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 4)]);
-    let after: Vec<Value> = asked(&world)
+    let after: Vec<Value> = bodies_to_source(&world)
         .iter()
         .map(|body| body["after"].clone())
         .collect();
@@ -161,7 +162,7 @@ async fn a_cursor_of_numbers_is_a_number() {
             json!({ "since": 9_007_199_254_740_993_u64, "next": 9_007_199_254_740_994_u64 }),
             json!({ "since": 5, "next": 6 }),
         ];
-        assert_eq!(asked(&world), expected);
+        assert_eq!(bodies_to_source(&world), expected);
     }
 }
 
@@ -185,13 +186,13 @@ async fn a_cursor_that_the_source_gives_as_text_is_text_though_it_looks_like_a_n
     world.sync_since(Some("1772323000")).await;
     let expected =
         ["", "1772323320", "1772323400", "1772323000"].map(|since| json!({ "since": since }));
-    assert_eq!(asked(&world), expected);
+    assert_eq!(bodies_to_source(&world), expected);
     // A source that has come to give numbers gets numbers.
     rows.set([json!({ "key": "d", "n": 1_772_323_500 })]);
     world.sync().await;
     world.sync().await;
     assert_eq!(
-        asked(&world).last(),
+        bodies_to_source(&world).last(),
         Some(&json!({ "since": 1_772_323_500 }))
     );
 }
@@ -213,7 +214,7 @@ async fn windows_of_seconds_are_between_numbers() {
         json!({ "from": begin, "to": begin + day }),
         json!({ "from": begin + day, "to": begin + 2 * day }),
     ];
-    assert_eq!(asked(&world), expected);
+    assert_eq!(bodies_to_source(&world), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,7 +236,7 @@ update: { request: "PUT /things/{$id}", body: ". + { loaded: $version }" }"#,
         rows.set([json!({ "key": version, "v": version })]);
     }
     world.sync().await;
-    let versions: Vec<[Value; 2]> = sent(&world)
+    let versions: Vec<[Value; 2]> = bodies_to_shop(&world)
         .iter()
         .map(|thing| [thing["mapped"].clone(), thing["loaded"].clone()])
         .collect();
@@ -280,11 +281,13 @@ async fn numbers_of_one_value_are_one_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_is_a_number_is_its_value() {
     let (world, rows) = World::with_rows([json!({ "key": "a", "n": 1 })], Flow::default()).await;
-    world.shop.intercept(|seen| match seen.method.as_str() {
-        "POST" => Some(Reply::json(201, &json!({ "id": 647.0 }))),
-        "PUT" if seen.path == "/things/647" => Some(Reply::json(200, &json!({}))),
-        _ => None,
-    });
+    world
+        .shop
+        .intercept(|request| match request.method.as_str() {
+            "POST" => Some(Reply::json(201, &json!({ "id": 647.0 }))),
+            "PUT" if request.path == "/things/647" => Some(Reply::json(200, &json!({}))),
+            _ => None,
+        });
     world.sync().await;
     rows.set([json!({ "key": "a", "n": 2 })]);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
@@ -304,12 +307,15 @@ batch: { results: ".results[]", key: .key }"#;
     )
     .await;
     rows.set_json([1, 2].map(|key| format!(r#"{{"key":{key},"v":{key}}}"#)));
-    world.shop.intercept(|seen| {
+    world.shop.intercept(|request| {
         let results = json!([{ "key": 2.0, "id": "two" }, { "key": 1.0, "id": "one" }]);
-        (seen.path == "/batch").then(|| Reply::json(200, &json!({ "results": results })))
+        (request.path == "/batch").then(|| Reply::json(200, &json!({ "results": results })))
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
-    let things = sent(&world)[0]["things"].as_array().cloned().unwrap();
+    let things = bodies_to_shop(&world)[0]["things"]
+        .as_array()
+        .cloned()
+        .unwrap();
     let versions: Vec<&Value> = things.iter().map(|thing| &thing["version"]).collect();
     assert_eq!(versions, [&json!(1), &json!(2)]);
 }

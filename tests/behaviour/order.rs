@@ -1,11 +1,11 @@
-//! The changes of one key, in their order.
+//! The order of the changes of one key.
 
 use pomost_models::{DeadLetterReason, RunId, Stage};
 use pomost_operations::runs::RunReport;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Seen, World, outcomes, replayed_in};
+use crate::support::{Flow, ReceivedRequest, Reply, World, outcomes, replayed_in, wait_for_method};
 
 pub(crate) const LATEST: Flow = Flow {
     request: "GET /rows",
@@ -27,63 +27,53 @@ pub(crate) fn change(key: &str, n: u32) -> Value {
     json!({ "key": key, "n": n })
 }
 
-/// Refuses what is sent of this key and version.
+/// Makes the shop refuse one change of a key.
 pub(crate) fn refuse(world: &World, key: &'static str, n: u32) {
     let refused = change(key, n).to_string();
     world
         .shop
-        .intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+        .intercept(move |request| (request.body == refused).then(|| Reply::json(422, &json!({}))));
 }
 
-/// What was sent to the shop of a key, in this order.
+/// The numbers of the changes of a key that were sent to the shop, in this order.
 pub(crate) fn sent(world: &World, key: &str) -> Vec<u64> {
-    let number = |seen: Seen| {
-        let body: Value = serde_json::from_str(&seen.body).ok()?;
+    let number = |request: ReceivedRequest| {
+        let body: Value = serde_json::from_str(&request.body).ok()?;
         body["n"].as_u64().filter(|_| body["key"] == key)
     };
     world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
         .filter_map(number)
         .collect()
 }
 
-/// The outcomes of a run that is asked for, after the source has changed, while the only record of the run before
-/// it waits for the shop, which takes others. That one turns out to be stale.
-pub(crate) async fn while_the_first_waits(
+/// The outcomes of a second run, which is requested when the source has changed while the only
+/// record of the first run waits for a delay that the shop asked for. When that delay ends, the
+/// record is stale.
+pub(crate) async fn run_while_the_first_waits(
     world: &World,
     change: impl FnOnce(),
 ) -> Vec<(&'static str, u64)> {
-    let too_early = || {
-        Reply::With(
-            "retry-after",
-            "5".into(),
-            Box::new(Reply::json(425, &json!({}))),
-        )
-    };
+    let too_early = || Reply::json(425, &json!({})).with("retry-after", 600);
     world.shop.fail("POST", 1, too_early);
     let running = world.start().await;
     let first = running.request(None).await;
-    eventually(async || {
-        if world.shop.server.asked("POST") == 1 {
-            Ok(())
-        } else {
-            Err("not asked yet")
-        }
-    })
-    .await;
+    wait_for_method(&world.shop.server, "POST", 1).await;
     change();
     let second = running.request(None).await;
     let later = outcomes(&running.ended(second).await);
-    assert_eq!(outcomes(&running.ended(first).await), [("stale", 1)]);
     running.stop().await;
+    world.end_delays();
+    assert_eq!(outcomes(&world.finish(first).await), [("stale", 1)]);
     later
 }
 
-/// The outcomes of a run of which so many records wait for dead letters.
-pub(crate) async fn blocked(
+/// Waits until all records of a run have settled or wait for dead letters of their keys; returns
+/// the run, the number of those that wait, and the outcomes of the others.
+pub(crate) async fn run_with_blocked_records(
     world: &World,
     run: Option<RunId>,
 ) -> (RunId, u64, Vec<(&'static str, u64)>) {
@@ -129,12 +119,12 @@ async fn a_newer_version_that_is_applied_makes_a_dead_older_one_stale() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_that_is_applied_makes_a_waiting_older_one_stale() {
     let (world, rows) = World::with_rows([change("a", 1)], LATEST).await;
-    let later = while_the_first_waits(&world, || rows.set([change("a", 2)])).await;
+    let later = run_while_the_first_waits(&world, || rows.set([change("a", 2)])).await;
     assert_eq!(later, [("created", 1)]);
     assert_eq!(sent(&world, "a"), [1, 2]);
 }
 
-/// Both come in one batch.
+/// Both are in one batch.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_is_applied_where_the_newer_one_beside_it_is_refused() {
     let (world, _) = World::with_rows([change("a", 1), change("a", 2)], LATEST).await;
@@ -155,7 +145,7 @@ async fn an_older_version_waits_with_the_newer_one_beside_it_until_that_is_appli
     assert_eq!(sent(&world, "a"), [2, 2, 2]);
 }
 
-/// Whatever order they come in, and however many of a key come together.
+/// The source lists them in any order, and several of a key at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_a_key_is_applied_in_the_order_of_the_versions() {
     let rows = [
@@ -174,7 +164,7 @@ async fn every_change_of_a_key_is_applied_in_the_order_of_the_versions() {
     assert_eq!(sent(&world, "b"), [1, 2]);
 }
 
-/// A batch for each record, so that several are under way at once.
+/// Each record has a batch of its own, so that several are under way at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_applied_in_order_across_batches_and_failures() {
     let flow = Flow {
@@ -206,13 +196,13 @@ async fn changes_behind_a_dead_one_go_on_in_order_after_its_replay() {
     ];
     let (world, all) = World::with_rows(rows, EVERY).await;
     refuse(&world, "a", 1);
-    let (run, waiting, outcomes_) = blocked(&world, None).await;
+    let (run, waiting, outcomes_) = run_with_blocked_records(&world, None).await;
     assert_eq!(
         (waiting, outcomes_),
         (2, vec![("created", 1), ("updated", 1), ("dead", 1)])
     );
     all.set([change("a", 4)]);
-    let (later, waiting, _) = blocked(&world, None).await;
+    let (later, waiting, _) = run_with_blocked_records(&world, None).await;
     assert_eq!(waiting, 1);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
@@ -258,7 +248,7 @@ async fn changes_behind_a_dead_one_go_on_when_it_is_discarded() {
     assert_eq!(sent(&world, "a"), [1, 2]);
 }
 
-/// What a mapping leaves out, nobody waits for; what it cannot map, they do.
+/// A change that is filtered holds up nothing; one that cannot be mapped does.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_wait_for_what_cannot_be_mapped_and_not_for_what_is_left_out() {
     let transform = "map: 'if .key == \"a\" and .n == 1 then error(\"no\") else select(.n > 1 or .key == \"a\") end'";
@@ -269,7 +259,7 @@ async fn changes_wait_for_what_cannot_be_mapped_and_not_for_what_is_left_out() {
         change("b", 2),
     ];
     let (world, _) = World::with_rows(rows, Flow { transform, ..EVERY }).await;
-    let (run, waiting, found) = blocked(&world, None).await;
+    let (run, waiting, found) = run_with_blocked_records(&world, None).await;
     assert_eq!(
         (waiting, found),
         (1, vec![("created", 1), ("filtered", 1), ("dead", 1)])
@@ -284,7 +274,7 @@ async fn changes_wait_for_what_cannot_be_mapped_and_not_for_what_is_left_out() {
     assert_eq!(sent(&world, "a"), [1, 2]);
 }
 
-/// Nobody would ever settle a change that is read under another key now.
+/// A change that is now read under another key is never settled under the old one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_reads_another_key_frees_those_that_waited_for_the_old_one() {
     let rows = [
@@ -292,12 +282,13 @@ async fn a_replay_that_reads_another_key_frees_those_that_waited_for_the_old_one
         json!({"key": "a", "n": 2, "other": "a"}),
     ];
     let (world, _) = World::with_rows(rows, EVERY).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("\"n\":1")
             .then(|| Reply::json(422, &json!({})))
     });
-    let (run, waiting, _) = blocked(&world, None).await;
+    let (run, waiting, _) = run_with_blocked_records(&world, None).await;
     assert_eq!(waiting, 1);
     world.shop.mend();
     world.write(
@@ -341,7 +332,7 @@ async fn a_flow_that_applies_every_change_splits_no_record() {
 async fn a_flow_that_applies_the_latest_again_takes_up_what_waited() {
     let (world, _) = World::with_rows([change("a", 1), change("a", 2)], EVERY).await;
     refuse(&world, "a", 1);
-    let (run, waiting, _) = blocked(&world, None).await;
+    let (run, waiting, _) = run_with_blocked_records(&world, None).await;
     assert_eq!(waiting, 1);
     world.set_flow(LATEST);
     world.finish(run).await;

@@ -1,4 +1,4 @@
-//! Changes of one key that the source's versions do not tell apart: the one read later is newer.
+//! Changes of one key with the same version: the one that was read later is newer.
 
 use std::sync::{
     Arc,
@@ -8,8 +8,10 @@ use std::sync::{
 use serde_json::{Value, json};
 
 use crate::{
-    order::{EVERY, LATEST, blocked, change, refuse, sent, while_the_first_waits},
-    support::{Flow, Reply, Rows, Server, World, outcomes, replayed_in},
+    order::{
+        EVERY, LATEST, change, refuse, run_while_the_first_waits, run_with_blocked_records, sent,
+    },
+    support::{FakeServer, Flow, Reply, Rows, World, outcomes, replayed_in},
 };
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
@@ -26,7 +28,7 @@ async fn of_equal_versions_the_content_that_was_read_later_stays() {
         ..LATEST
     };
     let (world, rows) = World::with_rows([of_one_version(1)], flow).await;
-    let later = while_the_first_waits(&world, || rows.set([of_one_version(2)])).await;
+    let later = run_while_the_first_waits(&world, || rows.set([of_one_version(2)])).await;
     assert_eq!(later, [("created", 1)]);
     assert_eq!(world.shop.things(), [of_one_version(2).to_string()]);
 }
@@ -35,9 +37,9 @@ async fn of_equal_versions_the_content_that_was_read_later_stays() {
 async fn what_is_read_again_with_its_version_costs_no_request() {
     let (world, _) = World::with_rows([change("a", 1)], LATEST).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
-    assert!(world.shop.server.seen().is_empty());
+    assert!(world.shop.server.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,14 +55,14 @@ async fn what_waited_while_a_sweep_deleted_it_does_not_come_back() {
         };
         let (world, rows) = World::with_rows([change("a", 1)], flow).await;
         assert_eq!(
-            while_the_first_waits(&world, || rows.set([])).await,
+            run_while_the_first_waits(&world, || rows.set([])).await,
             [("unchanged", 1)]
         );
         assert!(world.shop.things().is_empty());
     }
 }
 
-/// Sources may count from the beginning again.
+/// A source may begin to count its versions anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_listed_again_after_a_sweep_is_made_again_whatever_its_version() {
     let flow = Flow {
@@ -76,13 +78,13 @@ async fn what_is_listed_again_after_a_sweep_is_made_again_whatever_its_version()
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
 }
 
-/// A source that lists one row, and what it does when that is asked for: whether the row is gone.
+/// A world whose source lists one row and has no details of it once the flag is set.
 async fn world_whose_row_may_be_gone(flow: Flow) -> (World, Arc<AtomicBool>) {
     let (rows, gone) = (Rows::default(), Arc::new(AtomicBool::new(false)));
     rows.set([change("a", 1)]);
     let is_gone = gone.clone();
-    let source = Server::start(move |seen| match seen.path.as_str() {
-        "/rows" => rows.answer(),
+    let source = FakeServer::start(move |request| match request.path.as_str() {
+        "/rows" => rows.reply(),
         _ if is_gone.load(Ordering::Relaxed) => Reply::json(410, &json!({})),
         _ => Reply::json(200, &change("a", 1)),
     })
@@ -98,7 +100,7 @@ async fn what_waited_while_its_row_was_found_to_be_gone_does_not_come_back() {
         ..LATEST
     })
     .await;
-    let later = while_the_first_waits(&world, || gone.store(true, Ordering::Relaxed)).await;
+    let later = run_while_the_first_waits(&world, || gone.store(true, Ordering::Relaxed)).await;
     assert_eq!(later, [("unchanged", 1)]);
     assert!(world.shop.things().is_empty());
 }
@@ -110,7 +112,7 @@ async fn a_deletion_without_a_version_waits_for_the_changes_before_it() {
     refuse(&world, "a", 1);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     gone.store(true, Ordering::Relaxed);
-    let (run, waiting, settled) = blocked(&world, None).await;
+    let (run, waiting, settled) = run_with_blocked_records(&world, None).await;
     assert_eq!((waiting, settled), (1, vec![]));
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
@@ -140,8 +142,8 @@ async fn changes_of_one_version_are_applied_in_the_order_in_which_they_were_read
     let first = of_one_version(1).to_string();
     world
         .shop
-        .intercept(move |seen| (seen.body == first).then(|| Reply::json(422, &json!({}))));
-    let (run, waiting, settled) = blocked(&world, None).await;
+        .intercept(move |request| (request.body == first).then(|| Reply::json(422, &json!({}))));
+    let (run, waiting, settled) = run_with_blocked_records(&world, None).await;
     assert_eq!((waiting, settled), (2, vec![("dead", 1)]));
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;

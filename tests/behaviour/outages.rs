@@ -1,4 +1,4 @@
-//! A system that is down: its flows wait, at no cost, and nobody else's do.
+//! A system that is down: its flows wait at no cost, and other flows go on.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pomost_http::{BreakerTiming, ClientOptions};
@@ -17,14 +17,20 @@ use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::support::{Flow, Printed, Reply, Rows, Seen, Server, World, outcomes};
+use crate::support::{
+    CommandOutput, FakeServer, Flow, ReceivedRequest, Reply, Rows, World, outcomes,
+    wait_for_requests,
+};
 
-/// How many requests may be in flight when a system is seen to be down.
+/// Number of requests that may be in flight when a system is seen to be down.
 const IN_FLIGHT: usize = 16;
+
+/// The time until the first probe of a system that is down.
+const FIRST_REST: Duration = Duration::from_secs(1);
 
 const ROWS: usize = 100;
 
-/// More rows than it takes failures to see that a system is down, in several batches.
+/// A world with several batches of rows: more than the failures that show that a system is down.
 async fn world(flow: Flow) -> (World, Rows) {
     let rows: [Value; ROWS] = std::array::from_fn(|key| json!({ "key": format!("k{key:03}") }));
     World::with_rows(rows, flow).await
@@ -38,11 +44,11 @@ fn one_attempt() -> Flow {
     }
 }
 
-fn failing(status: u16) -> impl Fn(&Seen) -> Option<Reply> {
+fn failing(status: u16) -> impl Fn(&ReceivedRequest) -> Option<Reply> {
     move |_| Some(Reply::json(status, &json!({ "error": "not now" })))
 }
 
-/// Waits until the systems that are down are these, and returns why.
+/// Waits until exactly these systems are down; returns the reasons.
 async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     eventually(async || {
         let outages = backends
@@ -59,40 +65,29 @@ async fn down(backends: &Backends, systems: &[&str]) -> Vec<String> {
     .await
 }
 
-async fn asked(server: &Server, times: usize) {
-    eventually(async || match server.seen().len() {
-        seen if seen >= times => Ok(()),
-        seen => Err(format!("asked {seen} times")),
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_costs_no_attempt_and_no_dead_letter_and_ends_by_itself() {
     let (large, small) = ("batch_size: 20", "batch_size: 1");
-    // Of small batches some are over before it is seen that the system is down; it is by the time they come again.
+    // Of small batches some are over before it is seen that the system is down; it is by the time
+    // they come again.
     tokio::join!(
-        ends_by_itself(500, large, 0),
-        ends_by_itself(401, large, 0),
-        ends_by_itself(500, small, 3)
+        ends_by_itself(500, large, 0, 2),
+        ends_by_itself(401, large, 0, 2),
+        ends_by_itself(500, small, 5, 1)
     );
 }
 
-async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
+async fn ends_by_itself(status: u16, rest: &'static str, retry_after: u32, probes_awaited: usize) {
     let (world, _) = world(Flow {
         rest,
         ..one_attempt()
     })
     .await;
     let failing = failing(status);
-    world.shop.intercept(move |seen| {
-        Some(Reply::With(
-            "retry-after",
-            seconds.to_string(),
-            failing(seen)?.into(),
-        ))
-    });
-    let running = world.start().await;
+    world
+        .shop
+        .intercept(move |request| Some(failing(request)?.with("retry-after", retry_after)));
+    let (running, began) = (world.start().await, Instant::now());
     let run = running.request(None).await;
     let backends = world.backends().await;
     let why = down(&backends, &["shop"]).await.remove(0);
@@ -100,12 +95,14 @@ async fn ends_by_itself(status: u16, rest: &'static str, seconds: u32) {
         why.starts_with(&format!("shop: POST /things answered {status}")),
         "{why}"
     );
-    let first = world.shop.server.seen().len();
+    let first = world.shop.server.requests().len();
+    // A probe may have come since, after each rest.
+    let probes = usize::try_from(began.elapsed().as_secs() / FIRST_REST.as_secs()).unwrap();
     assert!(
-        (10..=IN_FLIGHT + 9).contains(&first),
+        (10..=IN_FLIGHT + 9 + probes).contains(&first),
         "{first} requests until it was seen to be down"
     );
-    asked(&world.shop.server, first + 2).await;
+    wait_for_requests(&world.shop.server, first + probes_awaited).await;
     world.shop.mend();
     assert_eq!(
         outcomes(&running.ended(run).await),
@@ -141,7 +138,7 @@ async fn a_system_that_nobody_listens_for_is_down_as_well() {
     down(&backends, &[]).await;
 }
 
-/// Its messages stay in their queue, but for one at a time to try with.
+/// The messages stay in their queue, but for one at a time that probes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_cannot_be_written_is_an_outage_that_ends_by_itself() {
     let (world, _) = world(Flow::default()).await;
@@ -166,12 +163,12 @@ async fn a_directory_that_cannot_be_written_is_an_outage_that_ends_by_itself() {
     assert!(world.dead().await.is_empty());
 }
 
-/// Its runs come to their end, one after the other, and all the while the shop is asked hardly anything.
+/// Three runs of another flow end one after the other, while the shop gets few requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_flows_go_on_while_a_system_is_down() {
     let (world, rows) = world(one_attempt()).await;
     world.shop.intercept(failing(500));
-    let depot = Server::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
+    let depot = FakeServer::start(|_| Reply::json(201, &json!({ "id": "d1" }))).await;
     world.write(
         "systems/depot.yaml",
         &format!("system: depot\nbase_url: {}\n", depot.url),
@@ -193,13 +190,13 @@ async fn other_flows_go_on_while_a_system_is_down() {
         };
         let run = backends.store.request_run(&request).await.unwrap();
         running.ended(run).await;
-        assert_eq!(depot.asked("POST"), ROWS * round);
+        assert_eq!(depot.count_method("POST"), ROWS * round);
         rows.set(std::array::from_fn::<_, ROWS, _>(
             |key| json!({ "key": format!("k{round}{key:03}") }),
         ));
     }
     down(&backends, &["shop"]).await;
-    let tried = world.shop.server.seen().len();
+    let tried = world.shop.server.requests().len();
     assert!(tried < ROWS, "the shop was asked {tried} times");
     world.shop.mend();
     assert_eq!(
@@ -212,8 +209,9 @@ async fn other_flows_go_on_while_a_system_is_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_used_up() {
     let (world, _) = world(one_attempt()).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("k007")
             .then(|| Reply::json(500, &json!({})))
     });
@@ -233,7 +231,8 @@ async fn a_record_that_fails_while_others_succeed_is_dead_when_its_attempts_are_
     );
 }
 
-/// It takes one request and fails ten, and one that is under way as well; three times. The first time costs nothing.
+/// Three times the system accepts one request and fails ten more and the one in flight. The first
+/// failure of a record does not count towards its attempts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     let (world, _) = world(Flow {
@@ -248,13 +247,7 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     let asked = AtomicUsize::new(0);
     world.shop.intercept(move |_| {
         let number = asked.fetch_add(1, Ordering::Relaxed);
-        let failing = || {
-            Reply::With(
-                "retry-after",
-                "1".into(),
-                Reply::json(500, &json!({})).into(),
-            )
-        };
+        let failing = || Reply::json(500, &json!({})).with("retry-after", "1");
         (number < 3 * 12 && !number.is_multiple_of(12)).then(failing)
     });
     let outcomes = outcomes(&world.sync().await);
@@ -265,7 +258,8 @@ async fn a_system_that_goes_down_again_costs_one_record_an_attempt() {
     assert!(dead <= 2, "{outcomes:?}");
 }
 
-/// Tries a system that is down many times a second, and counts a failed probe after some time of failures.
+/// Tries a system that is down many times a second, and counts a failed probe after some time of
+/// failures.
 fn impatient(charge_after: Duration) -> ClientOptions {
     let breaker = BreakerTiming {
         first_rest: Duration::from_millis(10),
@@ -278,16 +272,15 @@ fn impatient(charge_after: Duration) -> ClientOptions {
     }
 }
 
-/// The records that always fail: enough for the shop to seem down again and again.
+/// Number of records that always fail: enough for the shop to seem down again and again.
 const BAD: u64 = 5;
 
-fn failing_bad_ones(seen: &Seen) -> Option<Reply> {
-    let is_bad = (0..BAD).any(|key| seen.body.contains(&format!("k00{key}")));
-    let reply = is_bad.then(|| Reply::json(500, &json!({})))?;
-    Some(Reply::With("retry-after", "1".into(), reply.into()))
+fn failing_bad_ones(request: &ReceivedRequest) -> Option<Reply> {
+    let is_bad = (0..BAD).any(|key| request.body.contains(&format!("k00{key}")));
+    is_bad.then(|| Reply::json(500, &json!({})).with("retry-after", "1"))
 }
 
-/// Others, of another flow as well, cross all the while.
+/// Other records, of another flow as well, cross all the while.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_always_fail_die_in_the_end_and_hold_up_nobody() {
     let (world, rows) = world(one_attempt()).await;
@@ -381,19 +374,19 @@ async fn a_run_waits_for_a_source_that_is_down_and_status_says_so() {
     }
 }
 
-/// A source that is asked about each of its rows and answers with this status until it is open.
+/// A world whose source is asked for the details of each row and replies with this status until it
+/// is open.
 async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World {
     let rows: Vec<Value> = (0..ROWS)
         .map(|key| json!({ "key": key.to_string() }))
         .collect();
-    let source =
-        Server::start(
-            move |seen| match (seen.path.strip_prefix("/rows/"), *is_open.borrow()) {
-                (None, _) => Reply::rows(rows.clone()),
-                (Some(key), true) => Reply::json(200, &json!({ "key": key })),
-                (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
-            },
-        );
+    let source = FakeServer::start(move |request| {
+        match (request.path.strip_prefix("/rows/"), *is_open.borrow()) {
+            (None, _) => Reply::rows(rows.clone()),
+            (Some(key), true) => Reply::json(200, &json!({ "key": key })),
+            (Some(_), false) => Reply::json(status, &json!({ "error": "not now" })),
+        }
+    });
     let extract = r#"fetch: { request: "GET /rows/{.key}" }"#;
     World::new(
         source.await,
@@ -405,9 +398,9 @@ async fn world_of_details(status: u16, is_open: watch::Receiver<bool>) -> World 
     .await
 }
 
-/// What gives tokens. It answers so until it is open.
-async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
-    Server::start(move |_| match *is_open.borrow() {
+/// A token endpoint that replies with this status until it is open.
+async fn token_endpoint(is_open: watch::Receiver<bool>, status: u16) -> FakeServer {
+    FakeServer::start(move |_| match *is_open.borrow() {
         true => Reply::json(
             200,
             &json!({ "access_token": "token-1", "expires_in": 3600 }),
@@ -417,12 +410,12 @@ async fn authority(is_open: watch::Receiver<bool>, status: u16) -> Server {
     .await
 }
 
-/// Has a system's requests need tokens from there.
-fn needs_tokens(world: &World, system: &str, url: &str, authority: &Server) {
+/// Makes the requests of a system need tokens of a token endpoint.
+fn needs_tokens(world: &World, system: &str, url: &str, endpoint: &FakeServer) {
     let auth = format!(
         "auth: {{ oauth2: {{ grant: client_credentials, token_url: '{}/token', client_id: us, client_secret: \
          '${{TOKEN}}' }} }}",
-        authority.url
+        endpoint.url
     );
     world.write(
         &format!("systems/{system}.yaml"),
@@ -447,9 +440,9 @@ const UNTIL_OPEN: [(u16, &str, bool); 2] = [
 async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_say_so() {
     for (status, answered, is_of_credentials) in UNTIL_OPEN {
         let (open, is_open) = watch::channel(false);
-        let authority = authority(is_open, status).await;
+        let endpoint = token_endpoint(is_open, status).await;
         let (world, _) = World::with_rows([json!({ "key": "a" })], Flow::default()).await;
-        needs_tokens(&world, "source", &world.source.url, &authority);
+        needs_tokens(&world, "source", &world.source.url, &endpoint);
         let mut command = world.command(&["sync", "things"]);
         let syncing = tokio::spawn(async move { command.output().await.unwrap() });
         let backends = world.backends().await;
@@ -473,9 +466,9 @@ async fn a_run_waits_for_tokens_from_its_first_request_on_and_status_and_sync_sa
         }
         let advice = "source does not let us in: mend the credentials";
         assert_eq!(said.out.contains(advice), is_of_credentials, "{said:?}");
-        asked(&authority, 2).await;
+        wait_for_requests(&endpoint, 2).await;
         open.send_replace(true);
-        let synced = Printed::of(syncing.await.unwrap());
+        let synced = CommandOutput::of(syncing.await.unwrap());
         assert_eq!(
             (synced.code, world.shop.things().len()),
             (0, 1),
@@ -493,9 +486,9 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
  {
     for (status, answered, _) in UNTIL_OPEN {
         let (open, is_open) = watch::channel(false);
-        let authority = authority(is_open, status).await;
+        let endpoint = token_endpoint(is_open, status).await;
         let (world, _) = world(one_attempt()).await;
-        needs_tokens(&world, "shop", &world.shop.server.url, &authority);
+        needs_tokens(&world, "shop", &world.shop.server.url, &endpoint);
         let running = world.start().await;
         let run = running.request(None).await;
         let backends = world.backends().await;
@@ -503,8 +496,11 @@ async fn a_destination_without_tokens_costs_no_attempt_and_is_asked_for_them_by_
             down(&backends, &["shop"]).await,
             [format!("shop: {answered}")]
         );
-        asked(&authority, 3).await;
-        let (tried, written) = (authority.seen().len(), world.shop.server.seen().len());
+        wait_for_requests(&endpoint, 3).await;
+        let (tried, written) = (
+            endpoint.requests().len(),
+            world.shop.server.requests().len(),
+        );
         assert!(
             tried < 10 && written == 0,
             "asked for tokens {tried} times, {written} requests"

@@ -1,4 +1,5 @@
-//! Other ways of reading than page after page: links, windows of time, children, details, deletions.
+//! Other ways of reading than page after page: links, windows of time, children, details,
+//! deletions.
 
 use std::{
     collections::BTreeMap,
@@ -8,9 +9,12 @@ use std::{
     },
 };
 
+use pomost_extractor::Scheduling;
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Rows, Seen, Server, World, failure, outcomes, row};
+use crate::support::{
+    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, Rows, World, failure, outcomes, row,
+};
 
 const DELETE: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -32,21 +36,20 @@ fn keys_in(world: &World) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_page_may_stand_in_a_link_header() {
-    let source = Server::start(|seen| {
-        let number: u32 = seen
+    let source = FakeServer::start(|request| {
+        let number: u32 = request
             .query
             .get("page")
             .map_or(1, |page| page.parse().unwrap());
         let rows = json!({ "rows": [row(number)] }).to_string().into_bytes();
         match number {
-            3 => Reply::Headed("link", "</rows?page=1>; rel=\"first\"".into(), rows),
-            _ => Reply::Headed(
+            3 => Reply::of(200, rows).with("link", "</rows?page=1>; rel=\"first\""),
+            _ => Reply::of(200, rows).with(
                 "link",
                 format!(
                     "</rows?page=1>; rel=first, <?page={}>; rel=\"next\"",
                     number + 1
                 ),
-                rows,
             ),
         }
     })
@@ -60,13 +63,13 @@ async fn the_next_page_may_stand_in_a_link_header() {
     )
     .await;
     assert_eq!(outcomes(&world.sync().await), [("created", 3)]);
-    assert_eq!(world.source.asked_for("page"), ["", "2", "3"]);
+    assert_eq!(world.source.query_values("page"), ["", "2", "3"]);
 }
 
-/// Rows by the day; a window takes those from its beginning up to, not including, its end.
-fn in_window(seen: &Seen) -> Reply {
+/// A row for each day; a window has those from its beginning up to, not including, its end.
+fn in_window(request: &ReceivedRequest) -> Reply {
     let days = (1..=28).map(|day| (format!("2026-01-{day:02}"), row(day)));
-    let within = |day: &str| *day >= *seen.query["from"] && *day < *seen.query["to"];
+    let within = |day: &str| *day >= *request.query["from"] && *day < *request.query["to"];
     Reply::rows(
         days.filter(|(day, _)| within(day))
             .map(|(_, row)| row)
@@ -76,7 +79,7 @@ fn in_window(seen: &Seen) -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_of_time_follow_each_other_up_to_now() {
-    let source = Server::start(in_window).await;
+    let source = FakeServer::start(in_window).await;
     let extract = "cursor: { value: .at, start: \"2026-01-01\", step: 90d }";
     let flow = Flow {
         request: "GET /rows?from={$cursor}&to={$until}",
@@ -84,10 +87,14 @@ async fn windows_of_time_follow_each_other_up_to_now() {
         ..Flow::default()
     };
     let world = World::new(source, flow).await;
+    let day_before = jiff::Zoned::now().date().to_string();
     assert_eq!(outcomes(&world.sync().await), [("created", 28)]);
-    let (from, to) = (world.source.asked_for("from"), world.source.asked_for("to"));
+    let (from, to) = (
+        world.source.query_values("from"),
+        world.source.query_values("to"),
+    );
     assert_eq!((&*from[0], &from[1..]), ("2026-01-01", &to[..to.len() - 1]));
-    assert!(*to.last().unwrap() > jiff::Zoned::now().date().to_string());
+    assert!(*to.last().unwrap() > day_before);
     assert!(*from.last().unwrap() <= jiff::Zoned::now().date().to_string());
     assert_eq!(world.cursor().await.unwrap(), "2026-01-28");
 }
@@ -95,11 +102,11 @@ async fn windows_of_time_follow_each_other_up_to_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_run_goes_on_in_the_window_it_was_in() {
     let hangs = Mutex::new(true);
-    let source = Server::start(move |seen| {
-        if *seen.query["from"] == *"2026-04-01" && std::mem::take(&mut *hangs.lock().unwrap()) {
-            return Reply::Hang;
+    let source = FakeServer::start(move |request| {
+        if *request.query["from"] == *"2026-04-01" && std::mem::take(&mut *hangs.lock().unwrap()) {
+            return Reply::never();
         }
-        in_window(seen)
+        in_window(request)
     })
     .await;
     let extract = "cursor: { value: .at, start: \"2026-01-01\", step: 90d }";
@@ -109,9 +116,9 @@ async fn a_killed_run_goes_on_in_the_window_it_was_in() {
         ..Flow::default()
     };
     let world = World::new(source, flow).await;
-    let running = world.start().await;
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || match world.source.asked("GET") {
+    pomost_tests::eventually(async || match world.source.count_method("GET") {
         2 => Ok(()),
         asked => Err(format!("{asked} windows asked for")),
     })
@@ -119,21 +126,21 @@ async fn a_killed_run_goes_on_in_the_window_it_was_in() {
     running.kill().await;
     assert_eq!(world.finish(run).await.counts.records, 28);
     assert_eq!(
-        world.source.asked_for("from")[..3],
+        world.source.query_values("from")[..3],
         ["2026-01-01", "2026-04-01", "2026-04-01"]
     );
 }
 
 /// Five customers on two pages, each with as many orders as its number, on pages of two.
-fn customers_and_orders(seen: &Seen) -> Reply {
-    let page: usize = seen
+fn customers_and_orders(request: &ReceivedRequest) -> Reply {
+    let page: usize = request
         .query
         .get("page")
         .map_or(0, |page| page.parse().unwrap());
     let next = |more: bool| more.then(|| format!("?page={}", page + 1));
     let answer =
         |rows: Vec<Value>, more| Reply::json(200, &json!({ "rows": rows, "next": next(more) }));
-    match seen
+    match request
         .path
         .strip_prefix("/customers/")
         .and_then(|rest| rest.strip_suffix("/orders"))
@@ -170,7 +177,7 @@ const ORDERS: Flow = Flow {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_read_for_each_row_of_another_listing() {
-    let world = World::new(Server::start(customers_and_orders).await, ORDERS).await;
+    let world = World::new(FakeServer::start(customers_and_orders).await, ORDERS).await;
     assert_eq!(outcomes(&world.sync().await), [("created", 15)]);
     let expected: Vec<String> = (1..=5)
         .flat_map(|id| (1..=id).map(move |number| format!("{id}-{number}")))
@@ -186,15 +193,15 @@ async fn records_are_read_for_each_row_of_another_listing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn children_are_asked_for_no_more_at_a_time_than_the_system_takes() {
-    let world = World::new(Server::start(customers_and_orders).await, ORDERS).await;
+    let world = World::new(FakeServer::start(customers_and_orders).await, ORDERS).await;
     let system = std::fs::read_to_string(world.directory().join("systems/source.yaml")).unwrap();
     world.write("systems/source.yaml", &format!("{system}concurrency: 1\n"));
     assert_eq!(outcomes(&world.sync().await), [("created", 15)]);
     let paths: Vec<String> = world
         .source
-        .seen()
+        .requests()
         .into_iter()
-        .map(|seen| seen.path)
+        .map(|request| request.path)
         .collect();
     let orders = |id: u32| format!("/customers/{id}/orders");
     let first_page = [
@@ -210,22 +217,23 @@ async fn children_are_asked_for_no_more_at_a_time_than_the_system_takes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_run_goes_on_with_the_parents_it_has_not_read_for() {
     let hangs = Mutex::new(true);
-    let source = Server::start(move |seen| {
-        if seen.path == "/customers/4/orders" && std::mem::take(&mut *hangs.lock().unwrap()) {
-            return Reply::Hang;
+    let source = FakeServer::start(move |request| {
+        if request.path == "/customers/4/orders" && std::mem::take(&mut *hangs.lock().unwrap()) {
+            return Reply::never();
         }
-        customers_and_orders(seen)
+        customers_and_orders(request)
     })
     .await;
     let world = World::new(source, ORDERS).await;
-    let running = world.start().await;
+    world.set_shop_timeout("5s");
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
     let asked_for_4 = || {
         world
             .source
-            .seen()
+            .requests()
             .iter()
-            .filter(|seen| seen.path == "/customers/4/orders")
+            .filter(|request| request.path == "/customers/4/orders")
             .count()
     };
     pomost_tests::eventually(async || {
@@ -237,20 +245,20 @@ async fn a_killed_run_goes_on_with_the_parents_it_has_not_read_for() {
     })
     .await;
     running.kill().await;
-    world.source.forget();
+    world.source.forget_requests();
     assert_eq!(world.finish(run).await.counts.records, 15);
     assert_eq!(keys_in(&world).len(), 15);
     assert!(
         world
             .source
-            .seen()
+            .requests()
             .iter()
-            .all(|seen| seen.path != "/customers/1/orders")
+            .all(|request| request.path != "/customers/1/orders")
     );
 }
 
-fn details(seen: &Seen) -> Reply {
-    match seen.path.strip_prefix("/rows/") {
+fn details(request: &ReceivedRequest) -> Reply {
+    match request.path.strip_prefix("/rows/") {
         None => Reply::rows(json!([{ "id": 1 }, { "id": 2 }, { "id": 3 }, { "id": 4 }])),
         Some("3") => Reply::json(404, &json!({})),
         Some("4") => Reply::json(400, &json!({ "error": "no" })),
@@ -262,7 +270,7 @@ fn details(seen: &Seen) -> Reply {
 async fn details_take_the_place_of_what_a_list_says() {
     let extract = "fetch: { request: \"GET /rows/{.id}\", record: .row }";
     let world = World::new(
-        Server::start(details).await,
+        FakeServer::start(details).await,
         Flow {
             extract,
             ..Flow::default()
@@ -291,8 +299,8 @@ async fn a_row_whose_details_are_gone_is_deleted_where_the_flow_deletes() {
     rows.set([keyed("a"), keyed("b")]);
     let gone = std::sync::Arc::new(Mutex::new(false));
     let (listed, is_gone) = (rows.clone(), gone.clone());
-    let source = Server::start(move |seen| match seen.path.strip_prefix("/rows/") {
-        None => listed.answer(),
+    let source = FakeServer::start(move |request| match request.path.strip_prefix("/rows/") {
+        None => listed.reply(),
         Some("b") if *is_gone.lock().unwrap() => Reply::json(410, &json!({})),
         Some(key) => Reply::json(200, &keyed(key)),
     })
@@ -316,7 +324,7 @@ async fn a_row_whose_details_are_gone_is_deleted_where_the_flow_deletes() {
 async fn a_listing_of_deletions_is_read_after_the_records() {
     let deleted = std::sync::Arc::new(Mutex::new(BTreeMap::<&str, u32>::new()));
     let gone = deleted.clone();
-    let source = Server::start(move |seen| match seen.path.as_str() {
+    let source = FakeServer::start(move |request| match request.path.as_str() {
         "/rows" => Reply::rows(
             json!([{ "key": "a", "at": 1 }, { "key": "b", "at": 1 }, { "key": "c", "at": 9 }]),
         ),
@@ -384,12 +392,12 @@ async fn what_a_full_reading_does_not_list_is_deleted() {
     assert_eq!(keys_in(&world), ["a", "b", "c"]);
 }
 
-/// It is listed: its letter says what is to be done about it.
+/// The record is listed, so that it is not swept. Its dead letter says what to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_leaves_what_is_listed_and_refused() {
     let refuses = Arc::new(AtomicBool::new(false));
     let then = refuses.clone();
-    let source = Server::start(move |seen| match seen.path.strip_prefix("/rows/") {
+    let source = FakeServer::start(move |request| match request.path.strip_prefix("/rows/") {
         Some("b") if then.load(Ordering::SeqCst) => Reply::json(422, &json!({})),
         Some(key) => Reply::json(200, &keyed(key)),
         None => Reply::rows(json!(["a", "b", "c"].map(keyed))),
@@ -417,7 +425,10 @@ async fn a_sweep_that_would_delete_too_much_fails_and_deletes_nothing() {
         "{error}"
     );
     assert_eq!(
-        (world.shop.server.asked("DELETE"), keys_in(&world).len()),
+        (
+            world.shop.server.count_method("DELETE"),
+            keys_in(&world).len()
+        ),
         (0, 4)
     );
 }

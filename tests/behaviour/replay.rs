@@ -1,4 +1,4 @@
-//! Sending dead letters back.
+//! Replays of dead letters.
 
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use pomost_operations::{
 use pomost_tests::eventually;
 use serde_json::json;
 
-use crate::support::{Flow, Printed, Refusing, Reply, Rows, World, outcomes, replayed_in};
+use crate::support::{
+    CommandOutput, Flow, RefusingBroker, Reply, Rows, World, outcomes, replayed_in,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_replayed_when_the_destination_was_mended() {
@@ -85,7 +87,7 @@ async fn a_row_without_a_key_is_replayed_when_the_flow_knows_where_the_key_is() 
     );
 }
 
-/// A part has a key of its own; what is mapped is the row.
+/// A part has a key of its own. The replay maps its whole row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_row_is_mapped_anew_with_its_whole_row() {
     let flow = Flow {
@@ -93,8 +95,9 @@ async fn a_part_of_a_row_is_mapped_anew_with_its_whole_row() {
         ..Flow::default()
     };
     let (world, _) = World::with_rows([json!({"key": "a", "parts": [1, 2]})], flow).await;
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("2")
             .then(|| Reply::json(422, &json!({})))
     });
@@ -251,10 +254,11 @@ async fn a_discarded_letter_is_neither_listed_nor_replayed() {
     assert_eq!(world.pomost(&["dead", "show", &id]).await.code, 0);
 }
 
-/// Replays all letters to a broker that takes so many messages, which ends as if it were killed.
+/// Replays all letters on a broker that accepts so many messages, so that the replay ends as if it
+/// were killed.
 async fn replay_cut_short_after(world: &World, messages: usize) {
     let mut backends = world.backends().await;
-    backends.broker = Refusing::after(messages, backends.broker);
+    backends.broker = RefusingBroker::after(messages, backends.broker);
     let project = open::project(world.directory()).unwrap();
     let replayer = Replayer {
         backends: &backends,
@@ -266,7 +270,7 @@ async fn replay_cut_short_after(world: &World, messages: usize) {
         .unwrap_err();
 }
 
-/// Three letters, each in a message of its own.
+/// A world with three letters, each of which is replayed in a message of its own.
 async fn world_of_three_letters() -> (World, Rows) {
     let rows = ["a", "b", "c"].map(|key| json!({ "key": key }));
     let (world, rows) = World::with_rows(
@@ -314,7 +318,7 @@ async fn what_was_sent_twice_by_a_replay_that_was_cut_short_dies_once() {
         outcomes(&running.ended(replayed_in(&replayed)).await),
         [("dead", 3)]
     );
-    eventually(async || match world.shop.server.asked("POST") {
+    eventually(async || match world.shop.server.count_method("POST") {
         7 => Ok(()),
         posts => Err(format!("{posts} of 3, 3 again and 1 twice")),
     })
@@ -337,7 +341,7 @@ async fn a_sync_does_not_wait_for_a_replay_that_was_cut_short() {
     assert_eq!(synced.expect("it waits").code, 0);
 }
 
-/// Letters of messages that cannot be read, in the store.
+/// Puts letters of messages that cannot be read into the store.
 async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
     let letter = |id| DeadLetter {
         id,
@@ -364,7 +368,7 @@ async fn unreadable_letters(world: &World, ids: impl Iterator<Item = String>) {
         .unwrap();
 }
 
-/// More of them than are looked at at a time, and all older than the one that can be replayed.
+/// There are more of them than in one query, and all are older than the one that can be replayed.
 #[tokio::test(flavor = "multi_thread")]
 async fn letters_that_cannot_be_replayed_hold_back_no_others() {
     let world = world_of_two_letters().await;
@@ -390,7 +394,7 @@ async fn letters_that_cannot_be_replayed_hold_back_no_others() {
         kept("stays as it is: it failed at transform; it has not come as far as load"),
         1
     );
-    let run = replayed_in(&Printed {
+    let run = replayed_in(&CommandOutput {
         code: 0,
         ..replayed
     });

@@ -1,4 +1,4 @@
-//! Requests to the destination: where they may lead, and how many are made at a time.
+//! Requests to the destination: redirects, and their number at a time.
 
 use std::sync::{
     Arc,
@@ -10,17 +10,17 @@ use pomost_tests::eventually;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, outcomes};
+use crate::support::{FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, outcomes};
 
 fn redirects(
     method: &'static str,
     status: u16,
     to: &str,
-) -> impl Fn(&Seen) -> Option<Reply> + use<> {
+) -> impl Fn(&ReceivedRequest) -> Option<Reply> + use<> {
     let to = to.to_owned();
-    move |seen| match seen.path.as_str() {
+    move |request| match request.path.as_str() {
         "/elsewhere" => Some(Reply::json(200, &json!({ "id": "x" }))),
-        _ => (seen.method == method).then(|| Reply::Redirect(status, to.clone())),
+        _ => (request.method == method).then(|| Reply::redirect(status, to.clone())),
     }
 }
 
@@ -40,7 +40,7 @@ async fn a_write_that_is_redirected_to_a_read_has_failed() {
             "{}",
             letter.error
         );
-        assert_eq!(world.shop.server.asked("GET"), 0);
+        assert_eq!(world.shop.server.count_method("GET"), 0);
     }
 }
 
@@ -65,18 +65,18 @@ async fn a_redirect_that_repeats_the_write_is_followed_within_the_system() {
             .shop
             .intercept(redirects("POST", status, "/elsewhere"));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
-        let seen = world.shop.server.seen();
+        let requests = world.shop.server.requests();
         assert_eq!(
-            (seen[1].method.as_str(), seen[1].path.as_str()),
+            (requests[1].method.as_str(), requests[1].path.as_str()),
             ("POST", "/elsewhere")
         );
-        assert_eq!(seen[1].body, r#"{"key":"a"}"#);
+        assert_eq!(requests[1].body, r#"{"key":"a"}"#);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_redirect_leads_out_of_the_system() {
-    let stranger = Server::start(|_| Reply::json(201, &json!({ "id": "x" }))).await;
+    let stranger = FakeServer::start(|_| Reply::json(201, &json!({ "id": "x" }))).await;
     for (method, status) in [("POST", 307), ("POST", 308), ("GET", 302)] {
         let load = format!("{LOOKUP}\nretry: {{ attempts: 2 }}").leak();
         let (world, _) = World::with_rows(
@@ -90,9 +90,9 @@ async fn no_redirect_leads_out_of_the_system() {
         let redirect = redirects(method, status, &stranger.url);
         world
             .shop
-            .intercept(move |seen| match (method, seen.method.as_str()) {
-                ("GET", "POST") => Some(Reply::BreakOff),
-                _ => redirect(seen),
+            .intercept(move |request| match (method, request.method.as_str()) {
+                ("GET", "POST") => Some(Reply::broken_off()),
+                _ => redirect(request),
             });
         assert_eq!(
             outcomes(&world.sync().await),
@@ -102,7 +102,7 @@ async fn no_redirect_leads_out_of_the_system() {
         let error = world.only_dead().await.error;
         assert!(error.contains(&format!("answered {status}")), "{error}");
     }
-    assert!(stranger.seen().is_empty());
+    assert!(stranger.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +122,7 @@ async fn an_id_of_dots_is_not_taken_for_steps_in_the_path() {
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
         let error = world.only_dead().await.error;
         assert!(error.contains("{$id}"), "{error}");
-        assert_eq!(world.shop.server.asked("DELETE"), 0);
+        assert_eq!(world.shop.server.count_method("DELETE"), 0);
     }
 }
 
@@ -151,16 +151,16 @@ async fn nobody_is_looked_up_by_nothing() {
         "{}",
         letter.error
     );
-    assert_eq!(world.shop.server.asked("GET"), 0);
+    assert_eq!(world.shop.server.count_method("GET"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_repeats_our_credentials_is_quoted_without_them() {
     let (world, _) = World::with_rows([json!({"key": "a"})], Flow::default()).await;
-    world.shop.intercept(|seen| {
+    world.shop.intercept(|request| {
         Some(Reply::json(
             422,
-            &json!({ "error": "no", "you_sent": seen.headers["authorization"] }),
+            &json!({ "error": "no", "you_sent": request.headers["authorization"] }),
         ))
     });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -171,7 +171,7 @@ async fn a_refusal_that_repeats_our_credentials_is_quoted_without_them() {
     );
 }
 
-/// As long as the gate is closed every create hangs, so all that may be in flight is.
+/// While the gate is closed every create stays in flight, so that their number reaches its limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_requests_are_in_flight_than_the_system_allows() {
     let rows: [_; 40] = std::array::from_fn(|key| json!({ "key": key.to_string() }));
@@ -190,15 +190,16 @@ async fn no_more_requests_are_in_flight_than_the_system_allows() {
     world.write("systems/shop.yaml", &system);
     let (open, gate) = watch::channel(false);
     let made = Arc::new(AtomicUsize::new(0));
-    world.shop.intercept(move |seen| {
+    world.shop.intercept(move |request| {
         let id = made.fetch_add(1, Ordering::Relaxed);
-        (seen.method == "POST").then(|| Reply::json(201, &json!({ "id": id })).behind(gate.clone()))
+        (request.method == "POST")
+            .then(|| Reply::json(201, &json!({ "id": id })).behind(gate.clone()))
     });
     let running = world.start().await;
     let run = running.request(None).await;
     let server = &world.shop.server;
     eventually(async || {
-        if server.asked("POST") < 3 {
+        if server.count_method("POST") < 3 {
             Err("too few requests")
         } else {
             Ok(())
@@ -207,9 +208,9 @@ async fn no_more_requests_are_in_flight_than_the_system_allows() {
     .await;
     // Time enough for more to come.
     for _ in 0..50 {
-        server.call("OPTIONS").await;
+        server.send("OPTIONS").await;
     }
-    assert_eq!(server.asked("POST"), 3);
+    assert_eq!(server.count_method("POST"), 3);
     open.send(true).unwrap();
     assert_eq!(outcomes(&running.ended(run).await), [("created", 40)]);
     running.stop().await;

@@ -1,14 +1,14 @@
-//! Records of which nobody knows whether the destination has them, until somebody looks there.
+//! Records in doubt, which somebody resolves by looking at the destination.
 
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
 use crate::support::{Flow, LOOKUP, Reply, World, outcomes, replayed_in};
 
-/// A world with a letter in doubt: a create broke off, and the flow cannot find out.
+/// A world with a letter in doubt: a create broke off, and the flow has no lookup.
 async fn world() -> World {
     let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow::default()).await;
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     world
@@ -66,7 +66,7 @@ async fn a_record_that_somebody_found_is_updated_under_its_id() {
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 1)]);
 }
 
-/// The word is about what was in doubt; a worker that knows more is not overruled.
+/// A flow with a lookup needs no resolution by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_in_doubt_is_replayed_without_a_word_once_the_flow_can_look() {
     let world = world().await;

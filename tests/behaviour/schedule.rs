@@ -1,4 +1,4 @@
-//! Flows that run by themselves.
+//! Flows with a schedule.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn a_flow_with_an_interval_runs_again_each_time_it_has_passed_and_not_befo
         let passed = two[0].requested_at.duration_since(two[1].requested_at);
         assert!(passed.unsigned_abs() >= EVERY, "{passed:?}");
     }
-    assert_eq!(world.shop.server.asked("POST"), 1);
+    assert_eq!(world.shop.server.count_method("POST"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,11 @@
-//! A service as a process that has no servers.
+//! A service as a process without servers.
 
 use pomost_tests::binary;
 use tokio::process::Command;
 
 use crate::support::{Flow, World};
 
-/// Waiting would not mend it; the exit code tells whoever starts services again and again.
+/// Waiting would not help. The exit code tells an orchestrator not to start the service again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_whose_database_url_cannot_be_read_ends_at_once_with_78() {
     let (world, _) = World::with_rows([], Flow::default()).await;

@@ -7,16 +7,16 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::support::{Flow, Reply, Server, World, row};
+use crate::support::{FakeServer, Flow, Reply, World, row};
 
 /// A command on the project of a world.
-struct Command {
+struct RunningCommand {
     service: Service,
     _logs: TempDir,
 }
 
-impl Command {
-    fn start(world: &World, arguments: &'static [&'static str]) -> Command {
+impl RunningCommand {
+    fn start(world: &World, arguments: &'static [&'static str]) -> RunningCommand {
         let logs = tempfile::tempdir().unwrap();
         let environment = vec![
             (
@@ -26,19 +26,19 @@ impl Command {
             ("POMOST_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ];
         let mut service =
-            Service::new("pomost", environment, logs.path().to_owned()).with(arguments);
+            Service::new("pomost", environment, logs.path().to_owned()).with_arguments(arguments);
         service.start();
-        Command {
+        RunningCommand {
             service,
             _logs: logs,
         }
     }
 
-    fn sync(world: &World) -> Command {
-        Command::start(world, &["sync", "things"])
+    fn sync(world: &World) -> RunningCommand {
+        RunningCommand::start(world, &["sync", "things"])
     }
 
-    /// Waits until it has ended, well; returns what it said.
+    /// Waits until it has succeeded; returns its log.
     async fn ended(mut self) -> String {
         let ended = self.service.ended().await;
         let said = self.service.log();
@@ -47,10 +47,10 @@ impl Command {
     }
 }
 
-/// A source of two rows that answers so often at once, and from then on when the gate is open.
-async fn source(at_once: usize, gate: watch::Receiver<bool>) -> Server {
+/// A source of two rows. So many of its replies come at once, and the others when the gate is open.
+async fn source(at_once: usize, gate: watch::Receiver<bool>) -> FakeServer {
     let asked = AtomicUsize::new(0);
-    Server::start(move |_| {
+    FakeServer::start(move |_| {
         let rows = Reply::rows([row(1), row(2)]);
         if asked.fetch_add(1, Ordering::Relaxed) < at_once {
             rows
@@ -79,21 +79,21 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
     world
         .shop
         .intercept(move |_| Some(Reply::json(201, &json!({ "id": "1" })).behind(takes.clone())));
-    let first = Command::sync(&world);
+    let first = RunningCommand::sync(&world);
     eventually(async || {
-        if world.shop.server.asked("POST") == 2 {
+        if world.shop.server.count_method("POST") == 2 {
             Ok(())
         } else {
             Err("not sent yet")
         }
     })
     .await;
-    let others = [Command::sync(&world), Command::sync(&world)];
+    let others = [RunningCommand::sync(&world), RunningCommand::sync(&world)];
     requested(&world, 3).await;
     for other in &others {
         other
             .service
-            .says("runs this project; waiting for it since 20")
+            .wait_for_log("runs this project; waiting for it since 20")
             .await;
     }
     take.send(true).unwrap();
@@ -103,25 +103,25 @@ async fn of_syncs_side_by_side_one_that_waits_goes_on_when_the_one_it_waits_for_
         let said = other.ended().await;
         assert!(said.contains("things settled: 2 unchanged"), "{said}");
     }
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert_eq!(world.shop.server.count_method("POST"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_beside_a_run_that_is_told_to_end_goes_on_by_itself() {
     let (answer, answers) = watch::channel(false);
     let world = World::new(source(0, answers).await, Flow::default()).await;
-    let mut run = Command::start(&world, &["run"]);
+    let mut run = RunningCommand::start(&world, &["run"]);
     run.service.ready().await;
-    let sync = Command::sync(&world);
+    let sync = RunningCommand::sync(&world);
     eventually(async || {
-        if world.source.asked("GET") == 1 {
+        if world.source.count_method("GET") == 1 {
             Ok(())
         } else {
             Err("not read yet")
         }
     })
     .await;
-    assert!(run.service.terminate().await.is_in_order());
+    assert!(run.service.terminate().await.is_orderly());
     answer.send(true).unwrap();
     let said = sync.ended().await;
     assert!(said.contains("things settled: 2 created"), "{said}");

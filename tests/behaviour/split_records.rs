@@ -10,7 +10,7 @@ use pomost_models::{
 use pomost_store::{LeaseName, PageProgress, RunRequest, RunSummary};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::support::{Flow, Refusing, Reply, Rows, World, outcomes};
+use crate::support::{Flow, RefusingBroker, Reply, Rows, World, outcomes};
 
 /// Splits a record into its parts; one that is alone is the whole record.
 const SPLITS: &str = "map: '. as $row | .parts[] | { key: \"\\($row.key)-\\(.)\" }'";
@@ -216,7 +216,7 @@ fn message(run: RunId, id: &str, op: Operation, row: &Value) -> Message {
     let batch = Batch {
         flow: "things".to_owned(),
         run,
-        id: id.to_owned(),
+        id: id.into(),
         size: 1,
         attempt: 0,
         waits: 0,
@@ -224,7 +224,7 @@ fn message(run: RunId, id: &str, op: Operation, row: &Value) -> Message {
         records: vec![record],
     };
     Message {
-        id: id.to_owned(),
+        id: id.into(),
         kind: BATCH_TYPE.to_owned(),
         body: batch.encode().into(),
         traceparent: None,
@@ -335,7 +335,9 @@ async fn deletions_that_could_not_be_published_are_made_when_their_change_comes_
     world.sync().await;
     rows.set([order("a", 2, &["w", "x"])]);
     let running = world
-        .start_with(Scheduling::Off, |broker| Refusing::to_delay(0, broker))
+        .start_with(Scheduling::Off, |broker| {
+            RefusingBroker::to_delay(0, broker)
+        })
         .await;
     let run = running.request(None).await;
     let summary = running.ended(run).await;

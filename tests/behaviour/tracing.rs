@@ -1,6 +1,6 @@
 //! Traces and logs of the command line, on the embedded backends.
 
-use pomost_tests::{Collector, Span};
+use pomost_tests::{ReceivedSpan, TraceCollector};
 use serde_json::{Value, json};
 
 use crate::support::{Flow, Reply, World};
@@ -11,8 +11,8 @@ async fn world() -> World {
     world
 }
 
-/// What a command says on standard error, with its traces going to a collector.
-async fn run(world: &World, collector: &Collector, arguments: &[&str]) -> String {
+/// Runs a command whose traces go to a collector; returns its standard error.
+async fn run(world: &World, collector: &TraceCollector, arguments: &[&str]) -> String {
     let mut command = world.command(arguments);
     let output = command
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
@@ -22,15 +22,15 @@ async fn run(world: &World, collector: &Collector, arguments: &[&str]) -> String
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn one(spans: &[Span], name: &str) -> Span {
-    let found: Vec<&Span> = spans.iter().filter(|span| span.name == name).collect();
+fn one(spans: &[ReceivedSpan], name: &str) -> ReceivedSpan {
+    let found: Vec<&ReceivedSpan> = spans.iter().filter(|span| span.name == name).collect();
     assert_eq!(found.len(), 1, "{name} in {spans:#?}");
     found[0].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_a_trace_of_its_own_that_links_to_those_in_which_its_letters_died() {
-    let (world, collector) = (world().await, Collector::start().await);
+    let (world, collector) = (world().await, TraceCollector::start().await);
     run(&world, &collector, &["sync", "things"]).await;
     let died_in = world.only_dead().await.trace_id().unwrap().to_owned();
     run(&world, &collector, &["dead", "replay", "--all"]).await;
@@ -42,23 +42,23 @@ async fn a_replay_is_a_trace_of_its_own_that_links_to_those_in_which_its_letters
         ("", &[died_in.clone()][..])
     );
     assert_ne!(replay.trace, died_in);
-    let its: Vec<Span> = spans
+    let its: Vec<ReceivedSpan> = spans
         .into_iter()
         .filter(|span| span.trace == replay.trace)
         .collect();
     let send = one(&its, "send load.things");
     assert_eq!(
-        (&send.parent, send.get("messaging.system")),
+        (&send.parent, send.attribute("messaging.system")),
         (&replay.id, "sqlite")
     );
     let process = one(&its, "process load.things");
     assert_eq!(
-        (&process.parent, process.get("messaging.system")),
+        (&process.parent, process.attribute("messaging.system")),
         (&send.id, "sqlite")
     );
 }
 
-/// At the level of warnings, whether traces go anywhere or not.
+/// The trace's id is logged at the level of warnings, also where traces go nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_line_carries_the_id_of_its_trace() {
     let world = world().await;

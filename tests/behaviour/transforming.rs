@@ -1,9 +1,9 @@
-//! What becomes of a record on the way.
+//! Validation and mapping of records.
 
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::{Value, json};
 
-use crate::support::{Flow, Reply, Rows, Server, World, outcomes};
+use crate::support::{FakeServer, Flow, Reply, Rows, World, outcomes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_not_as_expected_dies_alone() {
@@ -233,7 +233,7 @@ async fn the_parts_of_a_split_record_have_keys_of_their_own() {
     .await;
     world.shop.fail("POST", 2, || Reply::json(409, &json!({})));
     assert_eq!(outcomes(&world.sync().await), [("split", 1), ("dead", 2)]);
-    let mut asked = world.shop.server.asked_for("key");
+    let mut asked = world.shop.server.query_values("key");
     asked.retain(|key| !key.is_empty());
     asked.sort();
     assert_eq!(asked, ["k/0", "k/1"]);
@@ -261,7 +261,7 @@ async fn numbers_arrive_digit_for_digit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_records_travel_in_batches_and_each_is_counted() {
-    let source = Server::start(|_| {
+    let source = FakeServer::start(|_| {
         Reply::rows(
             (0..250)
                 .map(|key| json!({ "key": key, "bad": key % 50 == 0 }))

@@ -1,33 +1,35 @@
-//! Web pages in the place of answers: no yes and no data.
+//! Web pages in the place of responses: they confirm nothing and are no data.
 
 use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+use crate::support::{
+    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, failure, outcomes, row,
+};
 
 const PAGE: &str =
     "<!DOCTYPE html><html><title>Offline for maintenance</title><p>Back soon</p></html>";
 
 fn page(content_type: &str) -> Reply {
-    Reply::Headed("content-type", content_type.to_owned(), PAGE.into())
+    Reply::of(200, PAGE).with("content-type", content_type)
 }
 
-/// A source that shows a page the first so many times, whatever is asked for.
+/// A source whose first replies are web pages.
 async fn source(
     pages: usize,
     content_type: &'static str,
-    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-) -> Server {
+    answer: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+) -> FakeServer {
     let left = std::sync::Mutex::new(pages);
-    Server::start(move |seen| {
+    FakeServer::start(move |request| {
         let mut left = left.lock().unwrap();
         match left.checked_sub(1) {
             Some(fewer) => {
                 *left = fewer;
                 page(content_type)
             }
-            None => answer(seen),
+            None => answer(request),
         }
     })
     .await
@@ -52,7 +54,7 @@ async fn a_page_is_no_row_in_any_format_and_is_asked_for_again() {
         .into_iter()
         .flat_map(|format| called.map(|content_type| (format, content_type)));
     join_all(cases.map(async |((extract, records, body), content_type)| {
-        let source = source(1, content_type, |_| Reply::Answer(200, body.into())).await;
+        let source = source(1, content_type, move |_| Reply::of(200, body)).await;
         let world = World::new(
             source,
             Flow {
@@ -67,7 +69,11 @@ async fn a_page_is_no_row_in_any_format_and_is_asked_for_again() {
             [("created", 1)],
             "{extract}, {content_type}"
         );
-        assert_eq!(world.source.asked("GET"), 2, "{extract}, {content_type}");
+        assert_eq!(
+            world.source.count_method("GET"),
+            2,
+            "{extract}, {content_type}"
+        );
     }))
     .await;
 }
@@ -88,8 +94,11 @@ async fn a_page_is_no_detail_no_parent_and_no_deletion() {
     ];
     join_all(extracts.map(async |(request, extract)| {
         let known = std::sync::Mutex::new(std::collections::HashSet::new());
-        let source = Server::start(move |seen| {
-            match (known.lock().unwrap().insert(seen.path.clone()), &*seen.path) {
+        let source = FakeServer::start(move |request| {
+            match (
+                known.lock().unwrap().insert(request.path.clone()),
+                &*request.path,
+            ) {
                 (true, _) => page("text/html"),
                 (false, "/none") => Reply::rows(json!([])),
                 (false, "/details/a") => Reply::json(200, &json!({ "key": "a" })),
@@ -108,14 +117,14 @@ async fn a_page_is_no_detail_no_parent_and_no_deletion() {
         )
         .await;
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{extract}");
-        assert_eq!(world.source.asked("GET"), 4, "{extract}");
+        assert_eq!(world.source.count_method("GET"), 4, "{extract}");
     }))
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_is_data_where_a_rule_says_so() {
-    let source = source(9, "text/html", |_| Reply::Hang).await;
+    let source = source(9, "text/html", |_| Reply::never()).await;
     let extract = "format: text\nanswers: [{ status: 200, means: ok }]";
     let records = "'{ key: (capture(\"<title>(?<title>.*)</title>\") | .title) }'";
     let world = World::new(
@@ -145,10 +154,7 @@ async fn a_create_that_shows_a_page_is_looked_up_and_made_once() {
             },
         )
         .await;
-        world.write(
-            "systems/shop.yaml",
-            &format!("{}timeout: 1s\n", world.system("shop")),
-        );
+        world.set_shop_timeout("4s");
         let outcome = match took_place {
             true => {
                 world.shop.lose_answers("POST", 1, || page("text/html"));
@@ -171,7 +177,7 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!(
-        (letter.reason, world.shop.server.asked("POST")),
+        (letter.reason, world.shop.server.count_method("POST")),
         (DeadLetterReason::InDoubt, 1)
     );
     let said = "POST /things answered 200 OK with a web page (text/html, titled 'Offline for maintenance') where JSON was \
@@ -179,10 +185,10 @@ async fn a_create_that_shows_a_page_where_nothing_can_tell_is_dead_in_doubt_with
     assert!(letter.error.contains(said), "{}", letter.error);
 }
 
-/// A page that says again what it was asked about, in groups as it likes.
+/// A page that repeats the values of a request, with other spaces between them.
 fn echo() -> Reply {
     let page = "<html><title>Nobody here has +48 600 700 801, Li</title></html>";
-    Reply::Headed("content-type", "text/html".into(), page.into())
+    Reply::of(200, page).with("content-type", "text/html")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +234,7 @@ async fn an_update_and_a_deletion_that_show_a_page_are_made_again() {
         rows.set([row]);
         world.shop.fail(method, 1, || page("text/html"));
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
-        assert_eq!(world.shop.server.asked(method), 2);
+        assert_eq!(world.shop.server.count_method(method), 2);
     }
     assert!(world.shop.things().is_empty());
 }
@@ -246,19 +252,16 @@ async fn many_creates_that_show_a_page_are_looked_up_and_made() {
         },
     )
     .await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
+    world.set_shop_timeout("4s");
     world.shop.put("t7", json!({"key": "a"}));
     world.shop.fail("POST", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
     let bodies: Vec<_> = world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .filter(|seen| seen.method == "POST")
+        .filter(|request| request.method == "POST")
         .collect();
     assert_eq!(
         (bodies.len(), bodies[1].body.as_str()),
@@ -282,8 +285,8 @@ async fn a_look_up_that_shows_a_page_has_found_nothing_out() {
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("GET"),
-            world.shop.server.asked("POST")
+            world.shop.server.count_method("GET"),
+            world.shop.server.count_method("POST")
         ),
         (2, 0)
     );
@@ -304,12 +307,12 @@ async fn a_page_on_a_write_is_a_yes_where_a_rule_says_so() {
     rows.set([json!({"key": "a", "n": 2})]);
     world.shop.lose_answers("PUT", 1, || page("text/html"));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.server.asked("PUT"), 1);
+    assert_eq!(world.shop.server.count_method("PUT"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_is_led_out_of_the_system_fails_the_run() {
-    let source = Server::start(|_| Reply::Redirect(302, "https://login.example/".to_owned())).await;
+    let source = FakeServer::start(|_| Reply::redirect(302, "https://login.example/")).await;
     let error = failure(World::new(source, Flow::default()).await.sync().await);
     assert!(
         error.contains("answered 302 Found, which is not followed"),

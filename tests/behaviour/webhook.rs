@@ -1,57 +1,64 @@
-//! What sources deliver by themselves.
+//! Deliveries: records that sources send by themselves.
 
-mod asked;
+mod accepted;
+mod ids_only;
 mod order;
 mod refused;
-mod seen;
 mod sender;
-mod taken;
+mod trace;
 mod troubles;
 
 use pomost_extractor::webhook::ReceiverLimits;
 
-use crate::support::{Flow, Rows, Running, Server, World, delivered};
-use sender::Sender;
+use crate::support::{
+    FakeServer, Flow, Rows, RunningServices, World, outcomes_of_deliveries, unhurried_limits,
+};
+use sender::DeliverySender;
 
 const HOOK: &str = "webhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   delivery: { header: X-Id }";
 
-/// A world whose source delivers, at work.
-struct Hooked {
+/// A world whose source delivers, with its services at work.
+struct WebhookWorld {
     world: World,
     rows: Rows,
-    running: Running,
-    sender: Sender,
+    running: RunningServices,
+    sender: DeliverySender,
 }
 
-impl Hooked {
-    async fn start(flow: Flow) -> Hooked {
+impl WebhookWorld {
+    async fn start(flow: Flow) -> WebhookWorld {
         let (world, rows) = World::with_rows([], flow).await;
         let running = world.start().await;
-        Hooked::on(world, rows, running, ReceiverLimits::default()).await
+        WebhookWorld::on(world, rows, running, unhurried_limits()).await
     }
 
-    async fn between(source: Server, flow: Flow) -> Hooked {
+    async fn between(source: FakeServer, flow: Flow) -> WebhookWorld {
         let world = World::new(source, flow).await;
         let running = world.start().await;
-        Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await
+        WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await
     }
 
-    async fn on(world: World, rows: Rows, running: Running, limits: ReceiverLimits) -> Hooked {
-        let (address, _) = running.take_webhooks(limits).await;
-        Hooked {
+    async fn on(
+        world: World,
+        rows: Rows,
+        running: RunningServices,
+        limits: ReceiverLimits,
+    ) -> WebhookWorld {
+        let (address, _) = running.receive_webhooks(limits).await;
+        WebhookWorld {
             world,
             rows,
             running,
-            sender: Sender { address },
+            sender: DeliverySender { address },
         }
     }
 
-    /// The outcomes of all that was delivered, once it has settled.
+    /// The outcomes of all deliveries, once they have settled.
     async fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        delivered(&*self.world.backends().await.store, "things").await
+        outcomes_of_deliveries(&*self.world.backends().await.store, "things").await
     }
 }
 

@@ -1,8 +1,9 @@
-//! A loader stands still, or is not there, while the source has far more than the queues hold.
+//! The loader is paused or killed while the source has far more records than the queues hold.
 
-use pomost_tests::{Namespace, Options, Stack, eventually, for_a_while, prove};
+use pomost_tests::{Namespace, Stack, StackOptions, eventually, for_a_while, with_stack};
 
-/// One record a message makes many times more messages than the two queues on the way hold.
+/// With one record in a message these are many times more messages than the two queues on the way
+/// hold.
 const CUSTOMERS: u32 = 50_000;
 const SMALL_BATCHES: &[(&str, &str, &str)] = &[(
     "flows/customers.yaml",
@@ -10,13 +11,14 @@ const SMALL_BATCHES: &[(&str, &str, &str)] = &[(
     "flow: customers\nbatch_size: 1\n",
 )];
 
-/// How many messages a queue holds, and how many may come on top of that: those on their way while the
-/// queue fills up.
-const FULL: u32 = 1_000;
+/// Number of messages in a full queue, and of those that may come on top of them since they were on
+/// their way while the queue filled up.
+const QUEUE_LIMIT: u32 = 1_000;
 const ON_THEIR_WAY: u32 = 100;
 
-/// What a service may take for all that it does. The records that it has no place for would take more.
-const ROOM: u64 = 32 * 1024 * 1024;
+/// Number of bytes by which the memory of a service may grow. The records that the queues do not
+/// hold would take more.
+const GROWTH_BYTES: u64 = 32 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_stands_still_stops_the_extractor_and_grows_nobody() {
@@ -40,31 +42,33 @@ async fn filling_up(
     stop: impl for<'a> Fn(&'a mut Stack) -> Pending<'a>,
     go_on: impl Fn(&mut Stack),
 ) {
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         edits: SMALL_BATCHES,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stop(stack).await;
         let memory = memory(stack);
         let run = stack.request_run().await;
-        eventually(async || match lengths(&stack.namespace).await {
-            lengths if lengths.iter().all(|length| *length >= FULL) => Ok(()),
+        eventually(async || match queue_lengths(&stack.namespace).await {
+            lengths if lengths.iter().all(|length| *length >= QUEUE_LIMIT) => Ok(()),
             lengths => Err(format!("{lengths:?} messages wait")),
         })
         .await;
         for_a_while(async || {
-            let lengths = lengths(&stack.namespace).await;
+            let lengths = queue_lengths(&stack.namespace).await;
             assert!(
-                lengths.iter().all(|length| *length <= FULL + ON_THEIR_WAY),
+                lengths
+                    .iter()
+                    .all(|length| *length <= QUEUE_LIMIT + ON_THEIR_WAY),
                 "{lengths:?}"
             );
             let now = self::memory(stack);
             assert!(
                 now.iter()
                     .zip(memory)
-                    .all(|(now, then)| *now <= then + ROOM),
+                    .all(|(now, then)| *now <= then + GROWTH_BYTES),
                 "{memory:?}, then {now:?}"
             );
         })
@@ -83,15 +87,18 @@ async fn filling_up(
 
 type Pending<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// How many messages wait in the queues on the way.
-async fn lengths(namespace: &Namespace) -> [u32; 2] {
+/// The lengths of the queues on the way.
+async fn queue_lengths(namespace: &Namespace) -> [u32; 2] {
     let [transform, load] = ["transform.customers.backfill", "load.customers.backfill"]
-        .map(|queue| namespace.length(queue));
+        .map(|queue| namespace.queue_length(queue));
     let (transform, load) = tokio::join!(transform, load);
     [transform.unwrap(), load.unwrap()]
 }
 
-/// The memory of those who run on.
+/// The memory of the services that go on, in bytes.
 fn memory(stack: &Stack) -> [u64; 2] {
-    [stack.extractor.memory(), stack.transformer.memory()]
+    [
+        stack.extractor.memory_bytes(),
+        stack.transformer.memory_bytes(),
+    ]
 }

@@ -2,14 +2,14 @@
 
 use pomost_models::Outcome;
 use pomost_sandbox::CrmEdit;
-use pomost_tests::{Options, prove};
+use pomost_tests::{StackOptions, with_stack};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_thousand_customers_cross_once() {
-    prove(
-        Options {
-            customers: 20_000,
-            ..Options::default()
+async fn ten_thousand_customers_cross_once() {
+    with_stack(
+        StackOptions {
+            customers: 10_000,
+            ..StackOptions::default()
         },
         async |stack| {
             let run = stack.request_run().await;
@@ -22,10 +22,10 @@ async fn twenty_thousand_customers_cross_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_changed_is_sent_again() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 1_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             let run = stack.request_run().await;

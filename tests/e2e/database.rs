@@ -1,14 +1,19 @@
 //! PostgreSQL goes away in the middle of a run.
 
+use std::time::Duration;
+
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Options, Proxy, eventually, prove, test_url};
+use pomost_tests::{Proxy, StackOptions, WireState, eventually, test_url, with_stack};
+
+/// Number of requests that the shop of the example gets at a time.
+const IN_FLIGHT: u64 = 16;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 3_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(FaultPlan {
@@ -26,28 +31,34 @@ async fn closing_the_connections_to_the_database_loses_and_doubles_nothing() {
     .await;
 }
 
-/// Others may have taken over what it claimed, for all that it knows.
+/// Other loaders may have taken over the records that it claimed. The shop holds its responses back
+/// until the claims have run out, so that the loader would have places for more requests then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
-    const CUSTOMERS: u32 = 200;
+    /// Duration of the stack's claims.
+    const CLAIM: Duration = Duration::from_secs(1);
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options = Options {
-        customers: CUSTOMERS,
+    let options = StackOptions {
+        customers: 200,
         database_url: Some(wire.url(&direct)),
-        ..Options::default()
+        shop_wire: true,
+        edits: &[("systems/shop.yaml", "timeout: 5s", "timeout: 60s")],
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
-        stack.shop.set_faults(FaultPlan {
-            delay_ms: 250,
-            ..FaultPlan::default()
-        });
+    with_stack(options, async |stack| {
+        stack.shop_wire().set(WireState::ResponsesHeld);
         let run = stack.request_run().await;
         stack.created(10).await;
         wire.cut().await;
-        stack.loader.says("what was done is not recorded yet").await;
+        tokio::time::sleep(CLAIM).await;
+        stack.shop_wire().set(WireState::Open);
+        let loader = &stack.loader;
+        loader
+            .wait_for_log("what was done is not recorded yet")
+            .await;
         let created = stack.shop.counts().created;
-        assert!(created < u64::from(CUSTOMERS) / 2, "{created} were created");
+        assert!(created <= IN_FLIGHT, "{created} were created");
         wire.mend().await;
         stack.all_crossed_once(run).await;
         assert_eq!(stack.shop.counts().updated, 0, "something was sent again");
@@ -55,17 +66,17 @@ async fn a_loader_that_cannot_renew_its_claims_begins_nothing_more() {
     .await;
 }
 
-/// While the database is away a service lives but is not ready, and says why.
+/// While the database is away a service is alive and not ready, and says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_database_loses_and_doubles_nothing() {
     let direct = test_url("POMOST_TEST_DATABASE_URL");
     let mut wire = Proxy::start(&direct, 5432).await;
-    let options = Options {
+    let options = StackOptions {
         customers: 1_000,
         database_url: Some(wire.url(&direct)),
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         let run = stack.request_run().await;
         stack.created(200).await;
         wire.cut().await;

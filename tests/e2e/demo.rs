@@ -23,7 +23,7 @@ fn servers() -> [(&'static str, String); 2] {
     ]
 }
 
-/// What it says to those who explore holds, and no password is in it.
+/// The commands that it prints for exploring work, and it prints no password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_on_the_servers_can_be_explored_and_leaves_nothing_behind() {
     let [(_, amqp), (_, database)] = servers();
@@ -39,29 +39,30 @@ async fn a_demo_on_the_servers_can_be_explored_and_leaves_nothing_behind() {
     ];
     let mut demo = pomost(&arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-    let mut said = Vec::new();
-    while !said
+    let mut printed = Vec::new();
+    while !printed
         .last()
         .is_some_and(|line: &String| line.contains("curl"))
     {
-        said.push(
+        printed.push(
             lines
                 .next_line()
                 .await
                 .unwrap()
-                .unwrap_or_else(|| panic!("it ended: {said:#?}")),
+                .unwrap_or_else(|| panic!("it ended: {printed:#?}")),
         );
     }
     assert!(
-        !said
+        !printed
             .iter()
             .any(|line| line.contains(&amqp) || line.contains(&database)),
-        "{said:#?}"
+        "{printed:#?}"
     );
     let after = |beginning: &str| {
-        said.iter()
+        printed
+            .iter()
             .find_map(|line| line.trim().strip_prefix(beginning))
-            .unwrap_or_else(|| panic!("{said:#?}"))
+            .unwrap_or_else(|| panic!("{printed:#?}"))
     };
     let name = after("export POMOST_NAMESPACE=").to_owned();
     let status: Vec<&str> = after("pomost status").split_whitespace().collect();

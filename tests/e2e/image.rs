@@ -1,4 +1,4 @@
-//! How the programs of an image are compiled, tried on a small workspace in place of this one.
+//! The build of an image, tried on a small workspace in place of this one.
 
 use std::{
     fs::{File, create_dir_all, read_to_string, write},
@@ -7,8 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What the Dockerfile does after its sources are copied, as far as it compiles.
-fn building() -> String {
+/// The commands of the Dockerfile that compile the sources after they were copied.
+fn build_commands() -> String {
     let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/docker/Dockerfile");
     let dockerfile = read_to_string(dockerfile).unwrap();
     let (_, after) = dockerfile.split_once("\nCOPY . .\n").unwrap();
@@ -26,7 +26,7 @@ fn building() -> String {
     building.to_owned()
 }
 
-/// Copies a source as COPY does, with the time that it has where it comes from.
+/// Writes a source as COPY does, which keeps the time of its last change.
 fn copy(workspace: &Path, path: &str, content: &str, age: Duration) {
     let path = workspace.join(path);
     create_dir_all(path.parent().unwrap()).unwrap();
@@ -50,7 +50,8 @@ fn succeeded(output: Output) -> String {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// They come from an archive or another checkout: their times say nothing of when they changed.
+/// Sources come from an archive or another checkout, so that their times do not tell when they
+/// changed.
 #[test]
 fn an_image_holds_the_code_that_was_copied_also_where_its_files_are_older_than_the_last_build() {
     let directory = tempfile::tempdir().unwrap();
@@ -73,7 +74,7 @@ fn an_image_holds_the_code_that_was_copied_also_where_its_files_are_older_than_t
         copy(workspace, "src/main.rs", &main, age);
         copy(workspace, "src/said.txt", said, age);
         let mut sh = Command::new("sh");
-        sh.args(["-c", &building()])
+        sh.args(["-c", &build_commands()])
             .current_dir(workspace)
             .env_remove("CARGO_TARGET_DIR");
         succeeded(sh.output().unwrap());

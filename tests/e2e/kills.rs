@@ -1,13 +1,13 @@
 //! Services are killed in the middle of a run, again and again.
 
 use pomost_sandbox::FaultPlan;
-use pomost_tests::{Chance, Options, Service, Stack, prove};
+use pomost_tests::{SeededRandom, Service, Stack, StackOptions, with_stack};
 
 const CUSTOMERS: u32 = 2_000;
 
 const KILLS: u64 = 6;
 
-/// Slow enough a source that all three services are busy until the end.
+/// The source is so slow that all three services are busy until the end.
 const SLOW: FaultPlan = FaultPlan {
     delay_ms: 250,
     faults: Vec::new(),
@@ -34,19 +34,19 @@ async fn killing_any_service_loses_and_doubles_nothing() {
 }
 
 async fn killing(victims: impl Fn(&mut Stack) -> Vec<&mut Service>) {
-    let mut chance = Chance::new();
-    prove(
-        Options {
+    let mut random = SeededRandom::new();
+    with_stack(
+        StackOptions {
             customers: CUSTOMERS,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             stack.crm.set_faults(SLOW);
             let run = stack.request_run().await;
-            for customers in chance.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
+            for customers in random.moments(KILLS, u64::from(CUSTOMERS) * 9 / 10) {
                 stack.created(customers).await;
-                chance.moment().await;
-                let victim = chance.pick(victims(stack));
+                random.short_pause().await;
+                let victim = random.pick(victims(stack));
                 victim.kill().await;
                 victim.start();
             }

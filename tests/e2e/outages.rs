@@ -1,15 +1,15 @@
-//! The systems on both sides fail in all the ways they do.
+//! The CRM and the shop fail in all the ways that systems fail.
 
 use pomost_models::{DeadLetterReason, Outcome, RunId, Stage};
 use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming};
-use pomost_tests::{Options, Stack, eventually, prove};
+use pomost_tests::{Stack, StackOptions, WireState, eventually, with_stack};
 
 const CUSTOMERS: u32 = 500;
 
-fn options() -> Options {
-    Options {
+fn options() -> StackOptions {
+    StackOptions {
         customers: CUSTOMERS,
-        ..Options::default()
+        ..StackOptions::default()
     }
 }
 
@@ -22,16 +22,23 @@ fn answer(status: u16, retry_after: &str) -> FaultAction {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_is_away_is_waited_for() {
-    prove(options(), async |stack| {
+    let options = StackOptions {
+        shop_wire: true,
+        ..options()
+    };
+    with_stack(options, async |stack| {
+        // It goes away in the middle of the first requests.
+        stack.shop_wire().set(WireState::ResponsesHeld);
         let run = stack.request_run().await;
-        stack.created(50).await;
-        stack.shop.pause().await;
-        stack
-            .loader
-            .says("the system is down; its flows wait")
+        stack.created(10).await;
+        stack.shop_wire().cut().await;
+        let loader = &stack.loader;
+        loader
+            .wait_for_log("the system is down; its flows wait")
             .await;
         shows(stack, "SYSTEM  DOWN SINCE", true).await;
-        stack.shop.resume().await.unwrap();
+        stack.shop_wire().set(WireState::Open);
+        stack.shop_wire().mend().await;
         stack.all_crossed_once(run).await;
         shows(stack, "DOWN SINCE", false).await;
     })
@@ -47,13 +54,13 @@ async fn shows(stack: &Stack, text: &str, shown: bool) {
     .await;
 }
 
-/// It is seen to be down, and what strikes it then strikes those who try.
+/// The first failures open the breaker; those after it meet the probes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_refuses_the_key_fails_or_throttles_is_waited_for() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 50,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             let faults = [
@@ -94,10 +101,10 @@ async fn creates_that_took_place_with_a_senseless_answer_are_not_repeated() {
     .await;
 }
 
-/// The shop cannot be searched at first: what is in doubt stays so until it can.
+/// The shop cannot be searched at first. Creates in doubt stay so until it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn creates_in_doubt_wait_for_the_lookup() {
-    prove(options(), async |stack| {
+    with_stack(options(), async |stack| {
         let silent = Fault::new(FaultTiming::OneIn(5), FaultAction::HangUpAfter).on("POST");
         let search_fails = Fault::new(FaultTiming::Next(5), answer(503, "1")).on("GET");
         stack.shop.set_faults(FaultPlan {
@@ -120,7 +127,7 @@ async fn looked_up(stack: &mut Stack, run: RunId) {
 }
 
 async fn in_a_shop_that(fault: Fault, and: impl AsyncFn(&mut Stack, RunId)) {
-    prove(options(), async |stack| {
+    with_stack(options(), async |stack| {
         stack.shop.set_faults(FaultPlan::only(fault));
         let run = stack.request_run().await;
         stack.all_crossed_once(run).await;
@@ -132,16 +139,18 @@ async fn in_a_shop_that(fault: Fault, and: impl AsyncFn(&mut Stack, RunId)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
-    prove(
-        Options {
+    with_stack(
+        StackOptions {
             customers: 1_000,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
+            // Each strikes, and pages come between them: after each failure in a row the wait is
+            // longer.
             let faults = [
-                Fault::new(FaultTiming::Next(1), answer(503, "1")),
-                Fault::new(FaultTiming::Next(1), FaultAction::answer(401)),
-                Fault::new(FaultTiming::Next(1), FaultAction::answer(500)),
+                Fault::new(FaultTiming::OneIn(8), answer(503, "1")),
+                Fault::new(FaultTiming::OneIn(6), FaultAction::answer(401)),
+                Fault::new(FaultTiming::OneIn(4), FaultAction::answer(500)),
                 Fault::new(FaultTiming::OneIn(2), FaultAction::HangUpAfter),
             ];
             stack.crm.set_faults(FaultPlan {
@@ -150,7 +159,10 @@ async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
             });
             stack.crm.pause().await;
             let run = stack.request_run().await;
-            stack.extractor.says(r#""class":"unreachable""#).await;
+            stack
+                .extractor
+                .wait_for_log(r#""class":"unreachable""#)
+                .await;
             stack.crm.resume().await.unwrap();
             stack.all_crossed_once(run).await;
         },
@@ -160,7 +172,7 @@ async fn a_crm_that_is_away_throttles_and_hangs_up_is_read_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_shop_refuses_dies_at_once_and_crosses_when_it_is_replayed() {
-    prove(options(), async |stack| {
+    with_stack(options(), async |stack| {
         stack.shop.set_faults(FaultPlan::only(
             Fault::new(FaultTiming::Next(7), FaultAction::answer(422)).on("POST"),
         ));

@@ -1,9 +1,9 @@
-//! What must not be seen, wherever people look.
+//! Secrets and sensitive values, which logs and listings must not show.
 
 use std::collections::BTreeSet;
 
 use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming};
-use pomost_tests::{Options, Stack, prove, test_url};
+use pomost_tests::{Stack, StackOptions, test_url, with_stack};
 use url::Url;
 
 const TOKEN: &str = "canary-crm-token";
@@ -13,14 +13,14 @@ const KEY: &str = "canary-shop-key";
 /// that there are dead letters of all stages.
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
-    let options = Options {
+    let options = StackOptions {
         customers: 300,
         crm_token: TOKEN.into(),
         shop_key: KEY.into(),
         environment: vec![("RUST_LOG", "debug".into())],
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         let silent = Fault::new(FaultTiming::OneIn(9), FaultAction::HangUpAfter).on("POST");
         let refusing = Fault::new(FaultTiming::OneIn(50), FaultAction::answer(422)).on("POST");
         let failing = Fault::new(FaultTiming::Next(5), FaultAction::answer(500)).on("GET");
@@ -30,7 +30,7 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
         });
         let run = stack.request_run().await;
         stack.settled(run).await;
-        let shown = shown(stack).await;
+        let shown = listings(stack).await;
         stack.finish().await;
         let canaries = canaries(stack);
         let logs = stack
@@ -54,8 +54,8 @@ async fn secrets_and_sensitive_values_are_in_no_log_and_no_listing() {
     .await;
 }
 
-/// What the command line prints of dead letters.
-async fn shown(stack: &Stack) -> Vec<(String, String)> {
+/// The output of the command line about dead letters.
+async fn listings(stack: &Stack) -> Vec<(String, String)> {
     let mut shown = vec![(
         "dead list".to_owned(),
         stack.pomost(&["dead", "list", "--limit", "1000"]).await,

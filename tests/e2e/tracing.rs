@@ -1,9 +1,9 @@
 //! One trace from the CRM to the shop.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use pomost_tests::{Collector, Options, Span, Stack, prove};
+use pomost_tests::{ReceivedSpan, Stack, StackOptions, TraceCollector, with_stack};
 
-/// Two pages, and so two traces.
+/// Enough for two pages, which are two traces.
 const CUSTOMERS: u32 = 250;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -11,7 +11,7 @@ async fn a_page_is_one_trace_through_both_queues() {
     traced(async |stack, spans| {
         for page in ["0", "1"] {
             let root = one(spans, |span| {
-                span.name == "extract customers" && span.get("page") == page
+                span.name == "extract customers" && span.attribute("page") == page
             });
             assert_eq!(
                 (root.parent.as_str(), root.service.as_str()),
@@ -38,7 +38,7 @@ async fn a_page_is_one_trace_through_both_queues() {
         }
         let created = spans
             .iter()
-            .filter(|span| span.get("http.request.method") == "POST")
+            .filter(|span| span.attribute("http.request.method") == "POST")
             .count();
         assert_eq!(created as u64, stack.shop.counts().created);
     })
@@ -51,7 +51,7 @@ async fn a_dead_letter_has_the_trace_of_its_page() {
         for letter in stack.dead_letters().await {
             let (page, _) = letter.batch.split_once('.').unwrap();
             let root = one(spans, |span| {
-                span.name == "extract customers" && span.get("page") == page
+                span.name == "extract customers" && span.attribute("page") == page
             });
             assert_eq!(letter.trace_id(), Some(root.trace.as_str()));
             let printed = stack.pomost(&["dead", "show", &letter.id]).await;
@@ -61,14 +61,18 @@ async fn a_dead_letter_has_the_trace_of_its_page() {
     .await;
 }
 
-async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[Span])) {
-    let collector = Collector::start().await;
-    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
-    prove(
-        Options {
+async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[ReceivedSpan])) {
+    let collector = TraceCollector::start().await;
+    // No pause of the machine loses a claim: each batch is handled once.
+    let environment = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
+        ("POMOST_CLAIM_SECONDS", "60".to_owned()),
+    ];
+    with_stack(
+        StackOptions {
             customers: CUSTOMERS,
             environment,
-            ..Options::default()
+            ..StackOptions::default()
         },
         async |stack| {
             let run = stack.request_run().await;
@@ -80,13 +84,13 @@ async fn traced(behaviour: impl AsyncFnOnce(&mut Stack, &[Span])) {
     .await;
 }
 
-/// The consumers' spans of the messages that were sent to a queue in these spans.
+/// The consumers' spans of the messages that were sent to a queue in the spans of `senders`.
 fn through_queue<'a>(
-    spans: &'a [Span],
-    senders: &[&Span],
+    spans: &'a [ReceivedSpan],
+    senders: &[&ReceivedSpan],
     consumer: &str,
     queue: &str,
-) -> Vec<&'a Span> {
+) -> Vec<&'a ReceivedSpan> {
     let mut consumed = Vec::new();
     for sender in senders {
         let sent = one(spans, |span| {
@@ -108,15 +112,15 @@ fn through_queue<'a>(
                 (SpanKind::Consumer, &sender.trace)
             );
             is_a_message(span, "process", queue);
-            assert!(!span.get("messaging.message.id").is_empty());
+            assert!(!span.attribute("messaging.message.id").is_empty());
         }
         consumed.extend(received);
     }
     consumed
 }
 
-/// Every customer that crossed is a request of its own, child of its batch.
-fn are_creates(spans: &[Span], batches: &[&Span]) {
+/// Checks that every request is a create and a child of its batch.
+fn are_creates(spans: &[ReceivedSpan], batches: &[&ReceivedSpan]) {
     for batch in batches {
         let requests = some(spans, |span| {
             span.parent == batch.id && span.kind == SpanKind::Client
@@ -131,14 +135,14 @@ fn are_creates(spans: &[Span], batches: &[&Span]) {
     }
 }
 
-/// By the OpenTelemetry conventions for messaging.
-fn is_a_message(span: &Span, operation: &str, queue: &str) {
-    assert_eq!(span.get("messaging.system"), "rabbitmq");
-    assert_eq!(span.get("messaging.destination.name"), queue);
-    assert_eq!(span.get("messaging.operation.name"), operation);
-    assert_eq!(span.get("messaging.operation.type"), operation);
+/// Checks a span by the OpenTelemetry conventions for messaging.
+fn is_a_message(span: &ReceivedSpan, operation: &str, queue: &str) {
+    assert_eq!(span.attribute("messaging.system"), "rabbitmq");
+    assert_eq!(span.attribute("messaging.destination.name"), queue);
+    assert_eq!(span.attribute("messaging.operation.name"), operation);
+    assert_eq!(span.attribute("messaging.operation.type"), operation);
     assert!(
-        span.get("messaging.batch.message_count")
+        span.attribute("messaging.batch.message_count")
             .parse::<u32>()
             .unwrap()
             > 0
@@ -146,18 +150,18 @@ fn is_a_message(span: &Span, operation: &str, queue: &str) {
     assert!(!span.failed);
 }
 
-/// By the OpenTelemetry conventions for HTTP.
-fn is_a_request(span: &Span, method: &str, status: &str, template: &str) {
-    assert_eq!(span.get("http.request.method"), method);
-    assert_eq!(span.get("http.response.status_code"), status);
-    assert_eq!(span.get("url.template"), template);
-    assert!(span.get("server.address").starts_with("127."));
-    assert!(span.get("server.port").parse::<u16>().is_ok());
+/// Checks a span by the OpenTelemetry conventions for HTTP.
+fn is_a_request(span: &ReceivedSpan, method: &str, status: &str, template: &str) {
+    assert_eq!(span.attribute("http.request.method"), method);
+    assert_eq!(span.attribute("http.response.status_code"), status);
+    assert_eq!(span.attribute("url.template"), template);
+    assert!(span.attribute("server.address").starts_with("127."));
+    assert!(span.attribute("server.port").parse::<u16>().is_ok());
     assert!(!span.failed);
 }
 
-fn some(spans: &[Span], is: impl Fn(&Span) -> bool) -> Vec<&Span> {
-    let found: Vec<&Span> = spans.iter().filter(|span| is(span)).collect();
+fn some(spans: &[ReceivedSpan], is: impl Fn(&ReceivedSpan) -> bool) -> Vec<&ReceivedSpan> {
+    let found: Vec<&ReceivedSpan> = spans.iter().filter(|span| is(span)).collect();
     assert!(
         !found.is_empty(),
         "no such span among {} spans",
@@ -166,7 +170,7 @@ fn some(spans: &[Span], is: impl Fn(&Span) -> bool) -> Vec<&Span> {
     found
 }
 
-fn one(spans: &[Span], is: impl Fn(&Span) -> bool) -> &Span {
+fn one(spans: &[ReceivedSpan], is: impl Fn(&ReceivedSpan) -> bool) -> &ReceivedSpan {
     let found = some(spans, is);
     assert_eq!(found.len(), 1, "{found:#?}");
     found[0]

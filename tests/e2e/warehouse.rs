@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures_util::FutureExt;
-use pomost_tests::{Analytics, Example, database, test_url};
+use pomost_tests::{AnalyticsServer, ExampleProject, database, test_url};
 use tokio_postgres::Client;
 use url::Url;
 use uuid::Uuid;
@@ -11,17 +11,17 @@ use uuid::Uuid;
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place() {
     in_a_schema(async |schema, client| {
-        let analytics = Analytics::start().await;
+        let analytics = AnalyticsServer::start().await;
         let warehouse = url_of(schema);
-        let example = Example::new("analytics-report", &analytics.variables(&warehouse));
+        let example = ExampleProject::new("analytics-report", &analytics.variables(&warehouse));
         assert_eq!(example.sync("warehouse").await, "3 created");
         let kubki = r#"["2026-11-01","/kubki"] 2026-11-01 /kubki 1200 900 0.4310"#;
         let piora = r#"["2026-11-01","/pióra, \"wieczne\""] 2026-11-01 /pióra, "wieczne" 3 2 0.5"#;
         let later = r#"["2026-11-02","/kubki"] 2026-11-02 /kubki 1100 850 0.4"#;
         assert_eq!(rows(client, schema).await, [kubki, piora, later]);
 
-        analytics.counts("2026-11-02", "/kubki", 1105, 852, "0.4");
-        analytics.counts("2026-11-03", "/kubki", 7, 7, "0");
+        analytics.set_figures("2026-11-02", "/kubki", 1105, 852, "0.4");
+        analytics.set_figures("2026-11-03", "/kubki", 7, 7, "0");
         assert_eq!(
             example.sync("warehouse").await,
             "1 created, 1 updated, 2 unchanged"
@@ -37,7 +37,8 @@ async fn figures_become_rows_of_a_table_and_what_is_corrected_takes_their_place(
     .await;
 }
 
-/// A schema of the test's own, which is dropped in the end, also when the behaviour panics.
+/// Runs a behaviour with a schema of its own, which is dropped at the end, also when the behaviour
+/// panics.
 async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
     let (client, schema) = (
         database().await,
@@ -57,7 +58,7 @@ async fn in_a_schema(behaviour: impl AsyncFnOnce(&str, &Client)) {
     proven.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
-/// The database, where that schema is looked into first.
+/// The URL of the database with that schema as the first of its search path.
 fn url_of(schema: &str) -> String {
     let mut url = Url::parse(&test_url("POMOST_TEST_DATABASE_URL")).unwrap();
     let options = format!("options=-csearch_path%3D{schema}");

@@ -11,7 +11,7 @@ use pomost_broker::testing::address_of_our_own;
 use pomost_models::RunTrigger;
 use pomost_sandbox::CrmOptions;
 use pomost_store::RunState;
-use pomost_tests::{Chance, FLOW, Options, Stack, eventually, prove};
+use pomost_tests::{FLOW, SeededRandom, Stack, StackOptions, eventually, with_stack};
 use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,7 +22,7 @@ const CUSTOMERS: u32 = 1_500;
 
 const KILLS: u64 = 6;
 
-/// Deliveries at a time.
+/// Number of deliveries at a time.
 const SENDERS: usize = 8;
 
 const WEBHOOK: &str = "  webhook:
@@ -35,22 +35,22 @@ const WEBHOOK: &str = "  webhook:
 async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         environment,
         extract: WEBHOOK,
-        ..Options::default()
+        ..StackOptions::default()
     };
-    let mut chance = Chance::new();
-    prove(options, async |stack| {
-        let taken = AtomicU64::new(0);
-        let delivering = deliver_all(address, customers(stack).await, &taken);
-        let killing = kill_meanwhile(stack, &mut chance, &taken, u64::from(CUSTOMERS));
+    let mut random = SeededRandom::new();
+    with_stack(options, async |stack| {
+        let accepted = AtomicU64::new(0);
+        let delivering = deliver_all(address, customers(stack).await, &accepted);
+        let killing = kill_meanwhile(stack, &mut random, &accepted, u64::from(CUSTOMERS));
         tokio::join!(delivering, killing);
-        all_is_settled(stack).await;
+        wait_until_settled(stack).await;
         stack.finish().await;
         stack.shop_is_right();
-        // Who was delivered twice, and cannot cross, has died twice.
+        // A hopeless customer that was delivered twice has died twice.
         let letters = stack.dead_letters().await;
         let dead: BTreeSet<&str> = letters.iter().map(|letter| letter.key()).collect();
         let expected = stack.crm.expected();
@@ -59,8 +59,9 @@ async fn killing_the_extractor_loses_and_doubles_no_delivery() {
     .await;
 }
 
-/// What a delivery says is where the CRM lists some customers; who they are it is asked.
-const TOLD: &str =
+/// A delivery names the places of some customers in the CRM's list, and the extractor asks for
+/// them.
+const PLACES_ONLY: &str =
     "  fetch: { request: \"GET /offsets/customers?offset={.offset}&limit=1\", record: \".customers[0]\" }
   webhook:
     path: /customers
@@ -69,67 +70,68 @@ const TOLD: &str =
     delivery: { value: \".offsets[0]\" }
 ";
 
-/// Customers that are told of at once.
-const TOGETHER: usize = 10;
+/// Number of customers in a delivery.
+const PER_DELIVERY: usize = 10;
 
-/// Each time some are taken that the CRM has not been asked about, or that have been and are not passed on.
+/// At each kill some customers were delivered and are not asked for yet, or are asked for and not
+/// passed on.
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_extractor_between_taking_and_asking_loses_and_doubles_nothing() {
     let address = address_of_our_own(8080);
     let environment = vec![("POMOST_WEBHOOK_ADDR", address.to_string())];
-    let options = Options {
+    let options = StackOptions {
         customers: CUSTOMERS,
         environment,
-        extract: TOLD,
-        ..Options::default()
+        extract: PLACES_ONLY,
+        ..StackOptions::default()
     };
-    let mut chance = Chance::new();
-    prove(options, async |stack| {
-        let taken = AtomicU64::new(0);
+    let mut random = SeededRandom::new();
+    with_stack(options, async |stack| {
+        let accepted = AtomicU64::new(0);
         let offsets: Vec<u32> = (0..CUSTOMERS).collect();
-        let told = offsets
-            .chunks(TOGETHER)
+        let deliveries = offsets
+            .chunks(PER_DELIVERY)
             .map(|offsets| serde_json::json!({ "offsets": offsets }).to_string());
-        let delivering = deliver_all(address, told.collect(), &taken);
+        let delivering = deliver_all(address, deliveries.collect(), &accepted);
         let killing = kill_meanwhile(
             stack,
-            &mut chance,
-            &taken,
-            u64::from(CUSTOMERS) / TOGETHER as u64,
+            &mut random,
+            &accepted,
+            u64::from(CUSTOMERS) / PER_DELIVERY as u64,
         );
         tokio::join!(delivering, killing);
-        all_is_settled(stack).await;
+        wait_until_settled(stack).await;
         stack.finish().await;
         stack.shop_is_right();
     })
     .await;
 }
 
-/// Kills the extractor now and then while so many deliveries are taken.
+/// Kills the extractor several times while so many deliveries are accepted.
 async fn kill_meanwhile(
     stack: &mut Stack,
-    chance: &mut Chance,
-    taken: &AtomicU64,
+    random: &mut SeededRandom,
+    accepted: &AtomicU64,
     deliveries: u64,
 ) {
-    for so_many in chance.moments(KILLS, deliveries * 9 / 10) {
-        until_taken(taken, so_many).await;
-        chance.moment().await;
+    for so_many in random.moments(KILLS, deliveries * 9 / 10) {
+        wait_for_accepted(accepted, so_many).await;
+        random.short_pause().await;
         stack.extractor.kill().await;
         stack.extractor.start();
     }
 }
 
-async fn until_taken(taken: &AtomicU64, so_many: u64) {
-    eventually(async || match taken.load(Ordering::SeqCst) {
-        taken if taken >= so_many => Ok(()),
-        taken => Err(format!("{taken} of {so_many} deliveries taken")),
+async fn wait_for_accepted(accepted: &AtomicU64, deliveries: u64) {
+    eventually(async || match accepted.load(Ordering::SeqCst) {
+        accepted if accepted >= deliveries => Ok(()),
+        accepted => Err(format!("{accepted} of {deliveries} deliveries accepted")),
     })
     .await;
 }
 
-/// Every run of deliveries has settled, and no record is missing from its counts.
-async fn all_is_settled(stack: &Stack) {
+/// Waits until all runs of deliveries have settled and no record is missing from their counts.
+async fn wait_until_settled(stack: &Stack) {
     eventually(async || {
         let runs = stack.store.runs(Some(FLOW), 100).await.unwrap();
         let runs: Vec<_> = runs
@@ -150,15 +152,15 @@ async fn all_is_settled(stack: &Stack) {
     .await;
 }
 
-/// Delivers each until it is taken.
-async fn deliver_all(address: SocketAddr, bodies: Vec<String>, taken: &AtomicU64) {
+/// Repeats each delivery until it is accepted.
+async fn deliver_all(address: SocketAddr, bodies: Vec<String>, accepted: &AtomicU64) {
     let delivering = stream::iter(bodies).for_each_concurrent(SENDERS, |body| async move {
         eventually(async || match deliver(address, &body).await {
             Some(200) => Ok(()),
             other => Err(format!("answered {other:?}")),
         })
         .await;
-        taken.fetch_add(1, Ordering::SeqCst);
+        accepted.fetch_add(1, Ordering::SeqCst);
     });
     delivering.await;
 }
@@ -173,7 +175,7 @@ async fn deliver(address: SocketAddr, body: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// What the CRM has, digit for digit.
+/// The customers of the CRM, digit for digit.
 async fn customers(stack: &Stack) -> Vec<String> {
     let address = stack
         .crm

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line as a process.
 
 use std::{path::Path, process::Output};
 
@@ -6,22 +6,21 @@ use tokio::process::Command;
 
 use crate::binary;
 
-/// What a command printed, and how it ended.
+/// The output of a command and its exit code.
 #[derive(Debug)]
-pub struct Printed {
-    /// Its exit code.
+pub struct CommandOutput {
     pub code: i32,
-    /// What stands in its standard output.
+    /// The standard output.
     pub out: String,
-    /// What stands in its standard error.
+    /// The standard error.
     pub err: String,
 }
 
-impl Printed {
-    /// What is in a command's output.
-    pub fn of(output: Output) -> Printed {
+impl CommandOutput {
+    /// The output of a command that has ended by itself.
+    pub fn of(output: Output) -> CommandOutput {
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Printed {
+        CommandOutput {
             code: output.status.code().unwrap(),
             out: text(output.stdout),
             err: text(output.stderr),
@@ -29,7 +28,7 @@ impl Printed {
     }
 }
 
-/// The program with these arguments, for a project.
+/// The command line with these arguments, for a project.
 pub fn pomost_in(project: &Path, arguments: &[&str]) -> Command {
     let mut command = pomost(arguments);
     command
@@ -38,7 +37,7 @@ pub fn pomost_in(project: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The program with these arguments, in no environment.
+/// The command line with these arguments, in an empty environment. It is killed with the value.
 pub fn pomost(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("pomost"));
     command.args(arguments).env_clear().kill_on_drop(true);

@@ -1,4 +1,4 @@
-//! What must be true in the end.
+//! Conditions that must hold at the end of a test.
 
 use pomost_models::{Outcome, RunId};
 use pomost_sandbox::verify;
@@ -7,9 +7,9 @@ use pomost_store::RunSummary;
 use crate::Stack;
 
 impl Stack {
-    /// Once the run has settled and the services have ended: the shop has what it must, nothing was
-    /// lost or created twice, what was sent again was the same, the right records are dead, and the
-    /// run's counts add up.
+    /// Waits until the run has settled and ends the services. Then the shop has exactly the right
+    /// customers, nothing was lost or created twice, every repeated request had the same content,
+    /// the right records are dead, and the run's counts add up.
     pub async fn all_crossed_once(&mut self, run: RunId) {
         let summary = self.settled(run).await;
         self.finish().await;
@@ -18,15 +18,15 @@ impl Stack {
         self.counts_add_up(&summary);
     }
 
-    /// The shop has exactly the customers it must have, each created once.
+    /// The shop has exactly the right customers, each created once.
     pub fn shop_is_right(&self) {
-        self.has_what_it_must();
+        self.shop_has_the_right_customers();
         let counts = self.shop.counts();
         assert_eq!(counts.created, self.crm.expected().present.len() as u64);
     }
 
-    /// The shop has exactly the customers it must have, digit for digit.
-    pub fn has_what_it_must(&self) {
+    /// The shop has exactly the right customers, digit for digit.
+    pub fn shop_has_the_right_customers(&self) {
         if let Err(differences) = verify(&self.crm.expected(), &self.shop.snapshot()) {
             let some: Vec<String> = differences
                 .iter()
@@ -53,7 +53,7 @@ impl Stack {
         );
     }
 
-    /// In a first run, updates are creates that were sent again to be sure.
+    /// Every record has an outcome, and every update repeated a create whose outcome was not known.
     fn counts_add_up(&self, summary: &RunSummary) {
         let (expected, counts) = (self.crm.expected(), &summary.counts);
         let (present, dead) = (expected.present.len() as u64, expected.dead.len() as u64);

@@ -1,4 +1,4 @@
-//! One test's share of the servers.
+//! The part of the servers that belongs to one test.
 
 use lapin::options::QueueDeclareOptions;
 use pomost_broker::{Queue, RabbitMq};
@@ -13,14 +13,12 @@ use crate::{FLOW, eventually};
 pub struct Namespace {
     /// The name of both, and of the services' connections to the database.
     pub name: String,
-    /// The broker's URL.
     pub amqp_url: String,
-    /// The database's URL.
     pub database_url: String,
 }
 
 impl Namespace {
-    /// Makes a name up.
+    /// A namespace with a new name.
     pub fn new(amqp_url: String, database_url: String) -> Namespace {
         Namespace {
             name: format!("e2e-{}", Uuid::new_v4().simple()),
@@ -29,10 +27,11 @@ impl Namespace {
         }
     }
 
-    /// The services' environment, with a way to the database other than the direct one perhaps.
-    pub(crate) fn environment(&self, way: Option<&str>) -> [(String, String); 3] {
-        let mut url =
-            Url::parse(way.unwrap_or(&self.database_url)).expect("the database's URL is one");
+    /// The services' environment; `database_url` leads to the database by another way than the
+    /// direct one.
+    pub(crate) fn environment(&self, database_url: Option<&str>) -> [(String, String); 3] {
+        let mut url = Url::parse(database_url.unwrap_or(&self.database_url))
+            .expect("the database's URL is one");
         url.query_pairs_mut()
             .append_pair("application_name", &self.name);
         [
@@ -43,14 +42,14 @@ impl Namespace {
         .map(|(name, value)| (name.to_owned(), value))
     }
 
-    /// How many messages wait in its queues, delayed and dead ones too. Those that a consumer has
-    /// in hand are not among them.
-    pub async fn messages(&self) -> Result<u32, lapin::Error> {
+    /// Number of messages in all its queues, delayed and dead ones too. Those that a consumer has
+    /// in hand are not counted.
+    pub async fn count_messages(&self) -> Result<u32, lapin::Error> {
         self.count(self.queues()).await
     }
 
-    /// How many messages wait in one of them, such as `load.customers`.
-    pub async fn length(&self, queue: &str) -> Result<u32, lapin::Error> {
+    /// Number of messages in one of its queues, such as `load.customers`.
+    pub async fn queue_length(&self, queue: &str) -> Result<u32, lapin::Error> {
         self.count(vec![format!("{}.{queue}", self.name)]).await
     }
 
@@ -72,8 +71,8 @@ impl Namespace {
         Ok(messages)
     }
 
-    /// Closes every connection of the services to the database, as a failover would, once there are
-    /// any.
+    /// Waits until the services have connections to the database and closes all of them, as a
+    /// failover would.
     pub async fn disconnect_database(&self) {
         let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
         let client = connect(&self.database_url).await;
@@ -91,12 +90,12 @@ impl Namespace {
         .await;
     }
 
-    /// Removes everything of it from the servers.
+    /// Removes its queues and its schema from the servers.
     pub async fn delete(&self) -> Result<(), String> {
         self.delete_with([FLOW]).await
     }
 
-    /// The same where the services had these flows.
+    /// Removes them where the services had these flows.
     pub async fn delete_with(&self, flows: impl IntoIterator<Item = &str>) -> Result<(), String> {
         let removed = PostgresStore::remove(&self.database_url, None, &self.name).await;
         removed.map_err(|error| error.to_string())?;
@@ -110,7 +109,7 @@ impl Namespace {
             .map_err(|error| error.to_string())
     }
 
-    /// Whether nothing of it is on the servers.
+    /// True where nothing of it is on the servers.
     pub async fn is_gone(&self) -> bool {
         let connection = lapin::Connection::connect(&self.amqp_url, Default::default())
             .await

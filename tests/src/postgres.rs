@@ -15,8 +15,8 @@ use tokio_postgres::NoTls;
 
 use crate::eventually;
 
-/// A PostgreSQL server on loopback, with its own data, password and address. All of it goes with the
-/// value, and its processes with ours.
+/// A PostgreSQL server on loopback, with its own data, password and address. All of it goes with
+/// the value, and its processes with ours.
 pub struct PrivatePostgres {
     directory: TempDir,
     address: SocketAddr,
@@ -25,12 +25,12 @@ pub struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
-    /// Makes a server and waits until it answers.
+    /// Starts a new server and waits until it accepts connections.
     pub async fn start() -> PrivatePostgres {
         let directory = tempfile::tempdir().unwrap();
         let password = format!("{:016x}", fastrand::u64(..));
         std::fs::write(directory.path().join("password"), &password).unwrap();
-        give_away(directory.path()).await;
+        give_to_postgres(directory.path()).await;
         let mut postgres = PrivatePostgres {
             directory,
             address: address_of_our_own(5432),
@@ -42,7 +42,7 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// Where it listens, with a user who may do everything.
+    /// The URL, with a user who may do everything.
     pub fn url(&self) -> String {
         format!(
             "postgres://pomost:{}@{}/postgres",
@@ -50,12 +50,12 @@ impl PrivatePostgres {
         )
     }
 
-    /// Asks it to stop, as an upgrade would, and waits until it has: connections are closed.
+    /// Asks it to stop, as an upgrade would, and waits until it has. It closes its connections.
     pub async fn stop(&mut self) {
         self.end(Signal::INT).await;
     }
 
-    /// Has it break off where it is, so that it recovers when it is started again.
+    /// Makes it break off where it is, so that it recovers when it is started again.
     pub async fn kill(&mut self) {
         self.end(Signal::QUIT).await;
     }
@@ -120,7 +120,8 @@ impl PrivatePostgres {
         server.wait().await.unwrap();
     }
 
-    /// One of the server's programs, by the user who may run it, ending when we have ended.
+    /// One of the server's programs, run by the user who may run it. It ends when the test has
+    /// ended.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new("setpriv");
         if geteuid().is_root() {
@@ -151,8 +152,9 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// The server refuses to run as root, and then the directory has to be its own user's.
-async fn give_away(directory: &Path) {
+/// Gives the directory to the user `postgres` where the test is root: the server refuses to run as
+/// root.
+async fn give_to_postgres(directory: &Path) {
     if geteuid().is_root() {
         let given = Command::new("chown")
             .args(["-R", "postgres"])

@@ -1,4 +1,4 @@
-//! A wire that can be cut, slow or silent.
+//! A connection that a test can cut, slow down or silence.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,26 +14,28 @@ use tokio::{
 };
 use url::Url;
 
-/// How many bytes pass at a time.
-const CHUNK: usize = 16 * 1024;
+/// Number of bytes that pass at a time.
+const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Passes connections on to a server, until the wire is cut.
+/// Passes connections on to a server until it is cut.
 pub struct Proxy {
     address: SocketAddr,
     server: String,
-    flow: watch::Sender<Flow>,
+    state: watch::Sender<WireState>,
     accepting: JoinHandle<()>,
 }
 
-/// How what is sent passes.
+/// The way in which bytes pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// At once.
-    Free,
-    /// Each chunk, either way, after so long.
+pub enum WireState {
+    /// They pass at once.
+    Open,
+    /// Each chunk passes after this time, in both directions.
     Slow(Duration),
-    /// Not at all, while connections stay open, as where a network swallows packets.
+    /// Nothing passes while connections stay open, as where a network swallows packets.
     Silent,
+    /// Requests reach the server, and its responses are held back.
+    ResponsesHeld,
 }
 
 impl Proxy {
@@ -47,17 +49,17 @@ impl Proxy {
         );
         let address = address_of_our_own(default_port);
         let listener = TcpListener::bind(address).await.unwrap();
-        let flow = watch::Sender::new(Flow::Free);
-        let accepting = tokio::spawn(accept(listener, server.clone(), flow.subscribe()));
+        let state = watch::Sender::new(WireState::Open);
+        let accepting = tokio::spawn(accept(listener, server.clone(), state.subscribe()));
         Proxy {
             address,
             server,
-            flow,
+            state,
             accepting,
         }
     }
 
-    /// The server's URL, by way of this.
+    /// The server's URL with the address of the proxy.
     pub fn url(&self, url: &str) -> String {
         let mut url = Url::parse(url).unwrap();
         url.set_host(Some(&self.address.ip().to_string())).unwrap();
@@ -65,22 +67,26 @@ impl Proxy {
         url.into()
     }
 
-    /// Has what is sent pass so from now on.
-    pub fn set(&self, flow: Flow) {
-        self.flow.send_replace(flow);
+    /// Changes the way in which bytes pass.
+    pub fn set(&self, state: WireState) {
+        self.state.send_replace(state);
     }
 
-    /// Breaks all connections and refuses new ones.
+    /// Breaks all connections and refuses new ones, like a server that is away.
     pub async fn cut(&mut self) {
         self.accepting.abort();
         // It ends by being aborted, which is what was asked for.
         let _ = (&mut self.accepting).await;
     }
 
-    /// Takes connections again after [`Proxy::cut`].
+    /// Accepts connections again after [`Proxy::cut`].
     pub async fn mend(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        self.accepting = tokio::spawn(accept(listener, self.server.clone(), self.flow.subscribe()));
+        self.accepting = tokio::spawn(accept(
+            listener,
+            self.server.clone(),
+            self.state.subscribe(),
+        ));
     }
 }
 
@@ -90,38 +96,49 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, flow: watch::Receiver<Flow>) {
+async fn accept(listener: TcpListener, server: String, state: watch::Receiver<WireState>) {
     // Dropped with this future, the set aborts the connections that are left.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((client, _)) = listener.accept() => { connections.spawn(pass(client, server.clone(), flow.clone())); }
+            Ok((client, _)) = listener.accept() => { connections.spawn(pass(client, server.clone(), state.clone())); }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn pass(client: TcpStream, server: String, flow: watch::Receiver<Flow>) {
+async fn pass(client: TcpStream, server: String, state: watch::Receiver<WireState>) {
     let Ok(server) = TcpStream::connect(server).await else {
         return;
     };
+    // Small requests and responses are not to wait for acknowledgements; failing is no harm.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     tokio::join!(
-        carry(from_client, to_server, flow.clone()),
-        carry(from_server, to_client, flow)
+        carry(from_client, to_server, state.clone(), |state| {
+            state == WireState::Silent
+        }),
+        carry(from_server, to_client, state, |state| {
+            matches!(state, WireState::Silent | WireState::ResponsesHeld)
+        }),
     );
 }
 
 /// Carries one direction to its end. A connection that breaks is for the two ends to notice.
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flow: watch::Receiver<Flow>) {
-    let mut chunk = vec![0; CHUNK];
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<WireState>,
+    is_held: fn(WireState) -> bool,
+) {
+    let mut chunk = vec![0; CHUNK_BYTES];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        let now = *flow.borrow();
+        let now = *state.borrow();
         match now {
-            Flow::Free => {}
-            Flow::Slow(pause) => tokio::time::sleep(pause).await,
-            Flow::Silent => drop(flow.wait_for(|flow| *flow != Flow::Silent).await),
+            WireState::Slow(pause) => tokio::time::sleep(pause).await,
+            now if is_held(now) => drop(state.wait_for(|state| !is_held(*state)).await),
+            _ => {}
         }
         if to.write_all(&chunk[..read]).await.is_err() {
             break;

@@ -19,8 +19,12 @@ use tokio::{
 
 use crate::eventually;
 
-/// How long a file is written on a full disk: the log of a short test, and no database.
-const FULL: u64 = 64 * 1024;
+/// Number of bytes that a file may have on a full disk: enough for the log of a short test, and for
+/// no database.
+const FULL_DISK_BYTES: u64 = 64 * 1024;
+
+/// Time that a process may take to end.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A service as a process, which may be started many times. Dropped, it is killed.
 pub struct Service {
@@ -32,36 +36,36 @@ pub struct Service {
     logs: PathBuf,
     starts: usize,
     child: Option<Child>,
-    /// When it was told to end.
-    told: Instant,
+    /// The moment of the last signal to end.
+    signalled_at: Instant,
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug)]
-pub struct Ended {
+pub struct ServiceExit {
     /// Its exit code, or the signal that ended it.
     pub status: ExitStatus,
-    /// How long it took from the signal to its end.
+    /// Time from the signal to its end.
     pub took: Duration,
-    /// Whether it had said that it is ready.
+    /// True where its log had said that it is ready.
     pub was_ready: bool,
 }
 
-impl Ended {
-    /// Whether it ended as one does that is told to: with code 0, or by the signal where that came before it heard
-    /// signals at all.
-    pub fn is_in_order(&self) -> bool {
+impl ServiceExit {
+    /// True where it ended as it should after SIGTERM: with code 0, or by the signal where that
+    /// came before it listened for signals.
+    pub fn is_orderly(&self) -> bool {
         let by_the_signal = self.status.signal() == Some(Signal::TERM.as_raw());
         self.status.success() || (by_the_signal && !self.was_ready)
     }
 }
 
 impl Service {
-    /// A service that is not started yet. Its environment is this and nothing else; what it says
-    /// goes to a file in `logs` for each start.
+    /// A service that is not started yet. Its environment is this and nothing else; each start has
+    /// a log file of its own in `logs`.
     pub fn new(name: &'static str, environment: Vec<(String, String)>, logs: PathBuf) -> Service {
         let (arguments, wrapper): (&[_], &[_]) = (&[], &[]);
-        let (starts, child, told) = (0, None, Instant::now());
+        let (starts, child, signalled_at) = (0, None, Instant::now());
         Service {
             name,
             arguments,
@@ -70,25 +74,25 @@ impl Service {
             logs,
             starts,
             child,
-            told,
+            signalled_at,
         }
     }
 
-    /// The same with arguments.
-    pub fn with(self, arguments: &'static [&'static str]) -> Service {
+    /// The service with arguments.
+    pub fn with_arguments(self, arguments: &'static [&'static str]) -> Service {
         Service { arguments, ..self }
     }
 
-    /// The same with another value of a variable of its environment.
-    pub fn told(mut self, variable: &str, value: String) -> Service {
+    /// The service with another value of a variable of its environment.
+    pub fn with_variable(mut self, variable: &str, value: String) -> Service {
         self.environment.retain(|(name, _)| name != variable);
         self.environment.push((variable.to_owned(), value));
         self
     }
 
-    /// The same, told by an error that the disk is full, and not by the signal that comes with
-    /// [`Service::set_full_disk`].
-    pub fn outliving_a_full_disk(self) -> Service {
+    /// The service without the signal that would end it after [`Service::set_full_disk`]: its
+    /// writes fail with an error instead.
+    pub fn surviving_a_full_disk(self) -> Service {
         Service {
             wrapper: &["/usr/bin/env", "--ignore-signal=XFSZ"],
             ..self
@@ -115,9 +119,9 @@ impl Service {
         self.child = Some(child.unwrap());
     }
 
-    /// Starts it again where it has ended by itself before it was ready: servers that went away while it
-    /// came up are for whoever looks after it.
-    pub fn start_if_it_gave_up(&mut self) {
+    /// Starts it again where it has ended by itself before it was ready, as an orchestrator would
+    /// when servers went away meanwhile.
+    pub fn restart_if_it_gave_up(&mut self) {
         let Some(ended) = self
             .child
             .as_mut()
@@ -134,7 +138,7 @@ impl Service {
         self.start();
     }
 
-    /// Waits until it is ready; returns where it tells its health.
+    /// Waits until it is ready; returns the address of its health endpoints.
     pub async fn ready(&mut self) -> SocketAddr {
         eventually(async || {
             let ended = self
@@ -151,7 +155,7 @@ impl Service {
         .await
     }
 
-    /// Where it tells its health, once it is ready.
+    /// The address of its health endpoints, once it is ready.
     fn address(&self) -> Option<SocketAddr> {
         let lines = std::fs::read_to_string(self.log_file(self.starts)).unwrap();
         lines.lines().find_map(ready_address)
@@ -162,32 +166,32 @@ impl Service {
         self.end(Signal::KILL).await;
     }
 
-    /// Asks it to end, as an upgrade would, and waits until it has.
-    pub async fn terminate(&mut self) -> Ended {
+    /// Sends SIGTERM, as an upgrade would, and waits until it has ended.
+    pub async fn terminate(&mut self) -> ServiceExit {
         self.end(Signal::TERM).await
     }
 
-    /// Asks it to end, without waiting for that.
+    /// Sends SIGTERM without waiting for the end.
     pub fn ask_to_end(&mut self) {
-        self.tell(Signal::TERM);
+        self.signal_end(Signal::TERM);
     }
 
     /// Waits until it has ended after [`Service::ask_to_end`].
-    pub async fn ended(&mut self) -> Ended {
+    pub async fn ended(&mut self) -> ServiceExit {
         let was_ready = self.address().is_some();
         let mut child = self.child.take().unwrap();
-        let ending = tokio::time::timeout(Duration::from_secs(60), child.wait());
+        let ending = tokio::time::timeout(EXIT_TIMEOUT, child.wait());
         let status = ending
             .await
             .unwrap_or_else(|_| panic!("{} does not end", self.name));
-        Ended {
+        ServiceExit {
             status: status.unwrap(),
-            took: self.told.elapsed(),
+            took: self.signalled_at.elapsed(),
             was_ready,
         }
     }
 
-    /// Stops its clock, so to speak: it is there and does nothing.
+    /// Pauses the process: it is there and does nothing.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
@@ -197,18 +201,18 @@ impl Service {
         self.signal(Signal::CONT);
     }
 
-    /// Has the disk full, or no longer: files are written in their first bytes, where the log is, and no
-    /// further.
+    /// Makes its disk full, or not: files can then be written in their first bytes, where the log
+    /// is, and no further.
     pub fn set_full_disk(&self, full: bool) {
         let limit = Rlimit {
-            current: full.then_some(FULL),
+            current: full.then_some(FULL_DISK_BYTES),
             maximum: None,
         };
         prlimit(Some(self.id()), Resource::Fsize, limit).unwrap();
     }
 
-    /// How many bytes of memory it has (resident set).
-    pub fn memory(&self) -> u64 {
+    /// Number of bytes of its resident set.
+    pub fn memory_bytes(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.id().as_raw_nonzero()))
                 .unwrap();
@@ -219,55 +223,56 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// Whether it was started and not ended since.
+    /// True where it was started and has not been ended since.
     pub fn is_running(&self) -> bool {
         self.child.is_some()
     }
 
-    /// All that it has said in all its lives.
+    /// The logs of all its starts.
     pub fn log(&self) -> String {
         (1..=self.starts)
             .map(|start| std::fs::read_to_string(self.log_file(start)).unwrap())
             .collect()
     }
 
-    /// Waits until it has said something.
-    pub async fn says(&self, text: &str) {
-        self.says_after(0, text).await;
+    /// Waits until its log has a text.
+    pub async fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_after(0, text).await;
     }
 
-    /// Waits until it has said something after the first bytes of its [`Service::log`].
-    pub async fn says_after(&self, bytes: usize, text: &str) {
+    /// Waits until its [`Service::log`] has a text after its first `bytes`.
+    pub async fn wait_for_log_after(&self, bytes: usize, text: &str) {
         eventually(async || match self.log()[bytes..].contains(text) {
             true => Ok(()),
-            false => Err(format!("{} has not said '{text}'", self.name)),
+            false => Err(format!("{} has not logged '{text}'", self.name)),
         })
         .await;
     }
 
-    /// The status and the body of what it answers to a GET request.
+    /// Sends a GET request to its health endpoints; returns the status and the body of the
+    /// response.
     pub async fn get(&mut self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.ready().await).await.unwrap();
         stream
             .write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())
             .await
             .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
         (
             head.split(' ').nth(1).unwrap().parse().unwrap(),
             body.to_owned(),
         )
     }
 
-    async fn end(&mut self, signal: Signal) -> Ended {
-        self.tell(signal);
+    async fn end(&mut self, signal: Signal) -> ServiceExit {
+        self.signal_end(signal);
         self.ended().await
     }
 
-    fn tell(&mut self, signal: Signal) {
-        self.told = Instant::now();
+    fn signal_end(&mut self, signal: Signal) {
+        self.signalled_at = Instant::now();
         self.signal(signal);
     }
 

@@ -1,11 +1,13 @@
-//! Everything between a CRM and a shop.
+//! The services between a CRM and a shop.
 
 use std::{path::Path, sync::Arc};
 
 use pomost::example::{self, ExampleSystems};
 use pomost_broker::{SqliteBroker, testing::address_of_our_own};
 use pomost_models::{DeadLetter, RunId, RunTrigger};
-use pomost_sandbox::{Crm, CrmOptions, Shop, ShopOptions};
+use pomost_sandbox::{
+    Crm, CrmOptions, Fault, FaultAction, FaultPlan, FaultTiming, Shop, ShopOptions,
+};
 use pomost_store::{
     DeadLetterFilter, RunRequest, RunState, RunSummary, Store, postgres::PostgresStore,
     sqlite::SqliteStore,
@@ -13,61 +15,63 @@ use pomost_store::{
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{Namespace, Service, binary, eventually, namespace::test_url};
+use crate::{Namespace, Proxy, Service, binary, eventually, namespace::test_url};
 
 /// The flow of the example project.
 pub const FLOW: &str = "customers";
 
-/// A dead worker's records come to others after so long: short, so that tests are.
+/// Duration of claims and leases in seconds. It is short, since tests wait for the end of those of
+/// services that were killed.
 const CLAIM_SECONDS: u32 = 1;
 
-/// The folder in a project in which `pomost run` keeps its files.
+/// The folder in a project where `pomost run` keeps its files.
 const EMBEDDED: &str = ".pomost";
 
-/// What a stack is to be like.
+/// The properties of a stack.
 #[derive(Default)]
-pub struct Options {
-    /// How many customers the CRM has.
+pub struct StackOptions {
+    /// Number of customers in the CRM.
     pub customers: u32,
-    /// A broker other than the one for tests.
+    /// The broker, where it is not the usual one for tests.
     pub amqp_url: Option<String>,
-    /// A database other than the one for tests.
+    /// The database, where it is not the usual one for tests.
     pub database: Option<String>,
-    /// A way to the database other than the direct one.
+    /// The way of the services to the database, where it is not the direct one.
     pub database_url: Option<String>,
     /// `pomost run` on its embedded broker and store, instead of the three services on servers.
     pub embedded: bool,
-    /// More of the services' environment.
+    /// More variables of the services' environment.
     pub environment: Vec<(&'static str, String)>,
     /// More lines of the flow's `extract`.
     pub extract: &'static str,
-    /// What else is different in the project's files: in which, instead of what.
+    /// Further changes of the project's files: the file, a text in it, and its replacement.
     pub edits: &'static [(&'static str, &'static str, &'static str)],
-    /// What the CRM lets in; the sandbox's own where it is empty.
+    /// The token that the CRM accepts; the sandbox's own where it is empty.
     pub crm_token: String,
-    /// What the shop lets in; the sandbox's own where it is empty.
+    /// The key that the shop accepts; the sandbox's own where it is empty.
     pub shop_key: String,
+    /// True where the services reach the shop through [`Stack::shop_wire`].
+    pub shop_wire: bool,
 }
 
-/// A CRM, a shop and the three services, which run, between them. The flow has no schedule: it runs
-/// when a test says so. The shop takes what is sent twice as two customers, so that it shows.
+/// A CRM, a shop and the three services between them. The flow has no schedule: it runs when a test
+/// requests a run. The shop makes two customers of a create that comes twice, so that the test
+/// notices.
 pub struct Stack {
-    /// Where records come from.
+    /// The source.
     pub crm: Crm,
-    /// Where they go.
+    /// The destination.
     pub shop: Shop,
-    /// Reads the CRM.
     pub extractor: Service,
-    /// Maps.
     pub transformer: Service,
-    /// Writes to the shop.
     pub loader: Service,
-    /// All three in one process, which runs instead of them where the stack is an embedded one.
+    /// `pomost run`, which an embedded stack runs instead of the three services.
     pub all_in_one: Service,
-    /// What the services remember, seen through connections of the test's own.
+    /// The store of the services, by connections of the test's own.
     pub store: Arc<dyn Store>,
-    /// Its share of the servers.
+    /// Its part of the servers.
     pub namespace: Namespace,
+    shop_wire: Option<Proxy>,
     /// The queues of an embedded stack.
     embedded: Option<SqliteBroker>,
     environment: Vec<(String, String)>,
@@ -75,8 +79,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Prepares it all; the services do not run yet.
-    pub(crate) async fn prepare(options: Options) -> Stack {
+    /// Prepares everything; the services do not run yet.
+    pub(crate) async fn prepare(options: StackOptions) -> Stack {
         let amqp_url = options
             .amqp_url
             .unwrap_or_else(|| test_url("POMOST_TEST_AMQP_URL"));
@@ -84,8 +88,15 @@ impl Stack {
             .database
             .unwrap_or_else(|| test_url("POMOST_TEST_DATABASE_URL"));
         let namespace = Namespace::new(amqp_url, database);
-        let (crm, shop, systems) =
+        let (crm, shop, mut systems) =
             sandbox(options.customers, options.crm_token, options.shop_key).await;
+        let shop_wire = match options.shop_wire {
+            true => Some(Proxy::start(&shop.url(), 80).await),
+            false => None,
+        };
+        if let Some(wire) = &shop_wire {
+            systems.shop_url = wire.url(&shop.url());
+        }
         let directory = tempfile::tempdir().unwrap();
         write_project(directory.path(), &systems, options.extract, options.edits);
         let mut environment = environment(directory.path());
@@ -98,10 +109,13 @@ impl Stack {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value)),
         );
-        let (store, embedded) = remembering(&namespace, options.embedded, directory.path()).await;
+        let (store, embedded) =
+            store_and_queues(&namespace, options.embedded, directory.path()).await;
         let service = |name| Service::new(name, environment.clone(), directory.path().to_owned());
         let [extractor, transformer, loader] = ["extractor", "transformer", "loader"].map(service);
-        let all_in_one = service("pomost").with(&["run"]).outliving_a_full_disk();
+        let all_in_one = service("pomost")
+            .with_arguments(&["run"])
+            .surviving_a_full_disk();
         Stack {
             crm,
             shop,
@@ -111,13 +125,21 @@ impl Stack {
             all_in_one,
             store,
             namespace,
+            shop_wire,
             embedded,
             environment,
             directory,
         }
     }
 
-    /// The three services, or the one that is all of them.
+    /// The connection of the services to the shop, where the options ask for one that a test
+    /// controls.
+    pub fn shop_wire(&mut self) -> &mut Proxy {
+        let wire = self.shop_wire.as_mut();
+        wire.expect("the options ask for a wire to the shop")
+    }
+
+    /// The three services, or the one process that runs all of them.
     pub fn services(&mut self) -> Vec<&mut Service> {
         match self.embedded {
             None => vec![&mut self.extractor, &mut self.transformer, &mut self.loader],
@@ -148,7 +170,7 @@ impl Stack {
         }
     }
 
-    /// Asks for a run of the flow.
+    /// Requests a run of the flow.
     pub async fn request_run(&self) -> RunId {
         let request = RunRequest {
             flow: FLOW.into(),
@@ -190,7 +212,7 @@ impl Stack {
         .await
     }
 
-    /// How a run stands, where the store answers.
+    /// The state of a run, or the error of a store that is away.
     pub async fn run(&self, run: RunId) -> Result<RunSummary, String> {
         let summary = self
             .store
@@ -233,7 +255,7 @@ impl Stack {
         Service::new(name, self.environment.clone(), logs)
     }
 
-    /// What the command line prints, on both outputs, for arguments that it must succeed with.
+    /// Runs the command line, which must succeed; returns what it prints on both outputs.
     pub async fn pomost(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(binary("pomost"));
         command
@@ -250,13 +272,13 @@ impl Stack {
         printed
     }
 
-    /// Lets all messages be dealt with and the services end, as one that is told to must: with exit
-    /// code 0 and nothing left in hand. Copies of messages may have been made when something was
-    /// killed; after this they have done what harm they can.
+    /// Waits until all queues are empty and ends the services, which must leave with exit code 0
+    /// and nothing in hand. Copies of messages may have been made when something was killed; after
+    /// this they have been handled.
     pub async fn finish(&mut self) {
         loop {
             self.start_services().await;
-            eventually(async || match self.messages().await {
+            eventually(async || match self.count_messages().await {
                 Ok(0) => Ok(()),
                 other => Err(format!("{other:?} messages in the queues")),
             })
@@ -269,14 +291,14 @@ impl Stack {
                     service.name
                 );
             }
-            if self.messages().await.unwrap() == 0 {
+            if self.count_messages().await.unwrap() == 0 {
                 return;
             }
         }
     }
 
-    /// How many messages wait in its queues, delayed and dead ones too.
-    pub async fn messages(&self) -> Result<u32, String> {
+    /// Number of messages in its queues, delayed and dead ones too.
+    pub async fn count_messages(&self) -> Result<u32, String> {
         match &self.embedded {
             Some(broker) => broker
                 .count_messages()
@@ -284,13 +306,13 @@ impl Stack {
                 .map_err(|error| error.to_string()),
             None => self
                 .namespace
-                .messages()
+                .count_messages()
                 .await
                 .map_err(|error| error.to_string()),
         }
     }
 
-    /// Removes what it has on the servers.
+    /// Removes its part of the servers.
     pub(crate) async fn delete(&self) -> Result<(), String> {
         match self.embedded {
             Some(_) => Ok(()),
@@ -298,8 +320,9 @@ impl Stack {
         }
     }
 
-    /// The end of what each process has said, and where the rest of it is, for a test that failed.
-    pub(crate) fn last_words(&mut self) -> String {
+    /// The end of each log and the directory of the rest, for a test that failed. The directory
+    /// stays.
+    pub(crate) fn describe_for_failure(&mut self) -> String {
         self.directory.disable_cleanup(true);
         const LINES: usize = 60;
         let last = |service: &mut Service| {
@@ -313,6 +336,20 @@ impl Stack {
             "{words}The logs and the project are in {}",
             self.directory.path().display()
         )
+    }
+}
+
+/// Faults of a CRM that gives so many pages and is not ready for more: a run stays unfinished until
+/// the faults are replaced.
+pub fn pages_and_no_more(pages: u64) -> FaultPlan {
+    let given = Fault::new(FaultTiming::Next(pages), FaultAction::Late { ms: 0 });
+    let not_ready = FaultAction::Answer {
+        status: 503,
+        retry_after: Some("1".to_owned()),
+    };
+    FaultPlan {
+        delay_ms: 0,
+        faults: vec![given, Fault::new(FaultTiming::Always, not_ready)],
     }
 }
 
@@ -351,8 +388,8 @@ async fn sandbox(
     (crm, shop, systems)
 }
 
-/// The store, and the queues of an embedded stack.
-async fn remembering(
+/// Opens the store, and the queues of an embedded stack.
+async fn store_and_queues(
     namespace: &Namespace,
     embedded: bool,
     project: &Path,
@@ -384,7 +421,7 @@ fn write_project(
         "  schedule: { every: 5m }\n",
         extract,
     );
-    // So long what somebody who died may have asked for is waited for.
+    // A request of a loader that died is in doubt for this time.
     edit(
         directory,
         "systems/shop.yaml",

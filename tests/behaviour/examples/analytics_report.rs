@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use pomost_tests::{Analytics, Example};
+use pomost_tests::{AnalyticsServer, ExampleProject};
 
-use crate::support::ask;
+use crate::support::send_request;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_become_lines_of_files_and_what_is_corrected_comes_again() {
@@ -19,8 +19,8 @@ async fn figures_become_lines_of_files_and_what_is_corrected_comes_again() {
     assert_eq!(example.sync("report").await, "3 unchanged");
     assert_eq!(lines(example.directory()), first);
 
-    analytics.counts("2026-11-02", "/kubki", 1105, 852, "0.4");
-    analytics.counts("2026-11-03", "/kubki", 7, 7, "0");
+    analytics.set_figures("2026-11-02", "/kubki", 1105, 852, "0.4");
+    analytics.set_figures("2026-11-03", "/kubki", 7, 7, "0");
     assert_eq!(
         example.sync("report").await,
         "1 created, 1 updated, 2 unchanged"
@@ -59,17 +59,17 @@ async fn analytics_does_not_let_in_who_shows_nothing() {
     let (analytics, _example) = begin().await;
     let json = "Content-Type: application/json\r\n";
     assert_eq!(
-        ask("POST", &format!("{}/graphql", analytics.url), json, "{}")
+        send_request("POST", &format!("{}/graphql", analytics.url()), json, "{}")
             .await
             .0,
         401
     );
 }
 
-async fn begin() -> (Analytics, Example) {
-    let analytics = Analytics::start().await;
+async fn begin() -> (AnalyticsServer, ExampleProject) {
+    let analytics = AnalyticsServer::start().await;
     // Nobody connects to it for the sake of files.
-    let example = Example::new(
+    let example = ExampleProject::new(
         "analytics-report",
         &analytics.variables("postgres://127.0.0.1:1/nowhere"),
     );

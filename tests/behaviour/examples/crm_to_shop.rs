@@ -5,8 +5,8 @@ mod shop;
 
 use serde_json::json;
 
-use super::Example;
-use crate::support::ask;
+use super::ExampleProject;
+use crate::support::send_request;
 use crm::Crm;
 use shop::Shop;
 
@@ -42,7 +42,7 @@ async fn what_changes_at_the_crm_is_all_that_is_sent() {
         "1 unchanged",
         "the overlap reads the newest once more"
     );
-    shop.forget();
+    shop.forget_requests();
 
     crm.change(
         1,
@@ -75,26 +75,26 @@ async fn what_changes_at_the_crm_is_all_that_is_sent() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let (crm, shop, _example) = begin().await;
     assert_eq!(
-        ask("GET", &format!("{}/customers", crm.url()), "", "")
+        send_request("GET", &format!("{}/customers", crm.url()), "", "")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask("POST", &format!("{}/customers", shop.url()), "", "{}")
+        send_request("POST", &format!("{}/customers", shop.url()), "", "{}")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask("POST", &format!("{}/oauth/token", shop.url()), "", "")
+        send_request("POST", &format!("{}/oauth/token", shop.url()), "", "")
             .await
             .0,
         401
     );
 }
 
-async fn begin() -> (Crm, Shop, Example) {
+async fn begin() -> (Crm, Shop, ExampleProject) {
     let (crm, shop) = (Crm::start().await, Shop::start().await);
     let variables = [
         ("CRM_URL", crm.url()),
@@ -103,7 +103,7 @@ async fn begin() -> (Crm, Shop, Example) {
         ("SHOP_CLIENT_ID", shop::CLIENT_ID),
         ("SHOP_CLIENT_SECRET", shop::CLIENT_SECRET),
     ];
-    let example = Example::new("crm-to-shop", &variables);
+    let example = ExampleProject::new("crm-to-shop", &variables);
     (crm, shop, example)
 }
 
@@ -122,7 +122,7 @@ fn zoe() -> String {
     r#"{"external_id":"3","email":"zoe@durand.example","name":"Zoë Durand","country":"FR","phone":"+33142685300","born":null,"customer_since":"2024-10-27T00:30:00Z","newsletter":false}"#.into()
 }
 
-/// She had made herself an account, which became the CRM's customer.
+/// A customer of the CRM who had an account in the shop before.
 fn newcomer() -> String {
     r#"{"external_id":"4","email":"iga@poczta.example","name":"Nowak","country":"PL","phone":null,"born":null,"customer_since":"2025-01-02T22:00:00Z","newsletter":true}"#.into()
 }

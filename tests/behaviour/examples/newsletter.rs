@@ -3,18 +3,20 @@
 mod crm;
 mod tool;
 
-use pomost_tests::Example;
+use std::fs;
+
+use pomost_tests::ExampleProject;
 use serde_json::{Value, json};
 
-use crate::support::ask;
+use crate::support::send_request;
 use crm::{Crm, contact};
-use tool::Tool;
+use tool::NewsletterTool;
 
-/// The tool says of this one what is wrong with it,
+/// The tool rejects this contact with a reason.
 const BOUNCES: usize = 13;
-/// that this one is to come later,
+/// The tool wants this contact later.
 const THROTTLED: usize = 77;
-/// and nothing to a request that holds this one but that it cannot be read.
+/// The tool cannot read a request with this contact, and gives no reason.
 const UNREADABLE: usize = 99;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,12 +34,12 @@ async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
     };
     assert_eq!([bounces, unreadable], ["c013", "c099"]);
     assert!(why.contains("this address bounces"), "{why}");
-    // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and who was
-    // throttled comes in one more.
+    // Three requests would do for 119; halving 50 for one of them takes 2 log2 50 more at most, and
+    // who was throttled comes in one more.
     assert!(
-        (3..=3 + 12 + 1).contains(&tool.asked("POST")),
+        (3..=3 + 12 + 1).contains(&tool.count_method("POST")),
         "{}",
-        tool.asked("POST")
+        tool.count_method("POST")
     );
     assert_eq!(tool.times_throttled(), 1);
 }
@@ -46,7 +48,7 @@ async fn contacts_cross_many_at_once_and_those_at_fault_alone_do_not() {
 async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     let (crm, tool, example) = begin().await;
     example.sync("contacts").await;
-    tool.forget();
+    tool.forget_requests();
     crm.change(
         1,
         json!({ "name": "Other", "changed_at": "2026-08-01T10:00:00Z" }),
@@ -86,7 +88,7 @@ async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
     let all = (1..=120).filter(|number| ![3, UNREADABLE].contains(number));
     assert_eq!(tool.contacts(), all.map(contact).collect::<Vec<_>>());
     assert_eq!(
-        ["POST", "PATCH", "DELETE"].map(|method| tool.asked(method)),
+        ["POST", "PATCH", "DELETE"].map(|method| tool.count_method(method)),
         [1, 1, 1]
     );
 }
@@ -94,6 +96,10 @@ async fn what_was_changed_or_taken_back_is_all_that_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_arrived_without_an_answer_makes_nobody_twice() {
     let (_crm, tool, example) = begin().await;
+    // Its contacts are in doubt for the time-out.
+    let system = example.directory().join("systems/newsletter.yaml");
+    let text = fs::read_to_string(&system).unwrap();
+    fs::write(&system, format!("{text}timeout: 4s\n")).unwrap();
     tool.lose_an_answer();
     example.sync("contacts").await;
     let all = (1..=120).filter(|number| ![BOUNCES, UNREADABLE, crm::REFUSES].contains(number));
@@ -104,32 +110,32 @@ async fn a_batch_that_arrived_without_an_answer_makes_nobody_twice() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let (crm, tool, _example) = begin().await;
     assert_eq!(
-        ask("GET", &format!("{}/contacts", crm.url()), "", "")
+        send_request("GET", &format!("{}/contacts", crm.url()), "", "")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask("POST", &format!("{}/contacts/batch", tool.url()), "", "{}")
+        send_request("POST", &format!("{}/contacts/batch", tool.url()), "", "{}")
             .await
             .0,
         401
     );
 }
 
-async fn begin() -> (Crm, Tool, Example) {
-    let (crm, tool) = (Crm::start().await, Tool::start().await);
+async fn begin() -> (Crm, NewsletterTool, ExampleProject) {
+    let (crm, tool) = (Crm::start().await, NewsletterTool::start().await);
     let variables = [
         ("CRM_URL", crm.url()),
         ("CRM_TOKEN", crm::TOKEN),
         ("NEWSLETTER_URL", tool.url()),
         ("NEWSLETTER_KEY", tool::KEY),
     ];
-    let example = Example::new("newsletter", &variables);
+    let example = ExampleProject::new("newsletter", &variables);
     (crm, tool, example)
 }
 
-/// What the tool has of a contact of the CRM that nobody changed.
+/// The tool's contact for an unchanged contact of the CRM.
 fn expected(number: usize) -> Value {
     let id = contact(number)["id"].clone();
     let email = format!("{}@poczta.example", id.as_str().unwrap());

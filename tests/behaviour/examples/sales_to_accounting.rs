@@ -3,15 +3,15 @@
 mod accounting;
 mod shop;
 
-use super::Example;
-use crate::support::ask;
-use accounting::Accounting;
+use super::ExampleProject;
+use crate::support::send_request;
+use accounting::AccountingSystem;
 use shop::Shop;
 
 const ZOLW: &str = "FV/2024/03/0001;07.03.2024;Żółw & Spółka;526-104-08-28;1\u{a0}234,50;283,94;1\u{a0}518,44;23%;PLN;07.03.2024 14:05";
-/// In floats 0.92 + 0.21 is not 1.13.
+/// An invoice whose sum is wrong in floats: 0.92 + 0.21 is not 1.13.
 const FLOATS: &str = "FV/2024/05/0007;31.05.2024;\"Kowalski; \"\"Syn\"\" i córki\";;0,92;0,21;1,13;23%;PLN;31.05.2024 23:59";
-/// More grosze than a float counts.
+/// An invoice with more grosze than a float has digits.
 const LARGEST: &str = "FV/2024/08/0002;15.08.2024;Skarb Państwa;5260001246;90 071 992 547 409,93;0,00;90 071 992 547 409,93;0%;PLN;15.08.2024 08:00";
 const WRONG: &str =
     "FV/2024/09/0001;01.09.2024;Nieważne;;100,00;23,00;123,01;23%;PLN;01.09.2024 09:00";
@@ -41,7 +41,7 @@ async fn sales_become_invoices_that_are_right_to_the_grosz() {
             "the mapping: Netto and VAT do not make Brutto (flows/invoices.yaml:31:37)".to_owned()
         )]
     );
-    shop.was_read_quarter_by_quarter();
+    shop.assert_was_read_quarter_by_quarter();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +59,13 @@ async fn what_was_corrected_or_is_new_is_all_that_is_sent() {
         "1 created, 1 updated, 1 unchanged"
     );
     assert_eq!(accounting.booked(), 151_843 + 113 + 1_080 + 1_080);
-    assert_eq!((accounting.asked("POST"), accounting.asked("PUT")), (4, 1));
+    assert_eq!(
+        (
+            accounting.count_method("POST"),
+            accounting.count_method("PUT")
+        ),
+        (4, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,12 +74,12 @@ async fn an_invoice_whose_booking_got_no_answer_is_booked_once() {
     accounting.lose_an_answer();
     assert_eq!(example.sync("invoices").await, "1 created");
     assert_eq!(
-        (accounting.asked("POST"), accounting.booked()),
+        (accounting.count_method("POST"), accounting.booked()),
         (2, 151_844)
     );
 }
 
-/// The first is of the hour's second coming, and comes to the export after one of its first.
+/// One sale is of the second pass of the hour. Another one, of its first pass, is exported later.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_sale_is_missed_in_the_hour_that_comes_twice() {
     let at = |number: &str, time: &str| {
@@ -93,13 +99,13 @@ async fn no_sale_is_missed_in_the_hour_that_comes_twice() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let (shop, accounting, _example) = begin([]).await;
     assert_eq!(
-        ask("GET", &format!("{}/export/sales.csv", shop.url()), "", "")
+        send_request("GET", &format!("{}/export/sales.csv", shop.url()), "", "")
             .await
             .0,
         401
     );
     assert_eq!(
-        ask(
+        send_request(
             "POST",
             &format!("{}/invoices", accounting.url()),
             "",
@@ -111,8 +117,8 @@ async fn neither_system_lets_in_who_shows_nothing() {
     );
 }
 
-async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, Example) {
-    let (shop, accounting) = (Shop::start().await, Accounting::start().await);
+async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, AccountingSystem, ExampleProject) {
+    let (shop, accounting) = (Shop::start().await, AccountingSystem::start().await);
     shop.export(sales);
     let variables = [
         ("SHOP_URL", shop.url()),
@@ -120,6 +126,6 @@ async fn begin<const N: usize>(sales: [&str; N]) -> (Shop, Accounting, Example) 
         ("ACCOUNTING_URL", accounting.url()),
         ("ACCOUNTING_PASSWORD", accounting::PASSWORD),
     ];
-    let example = Example::new("sales-to-accounting", &variables);
+    let example = ExampleProject::new("sales-to-accounting", &variables);
     (shop, accounting, example)
 }

@@ -5,11 +5,13 @@ mod shop;
 
 use std::net::SocketAddr;
 
-use pomost_extractor::{Scheduling, webhook::ReceiverLimits};
+use pomost_extractor::Scheduling;
 use pomost_tests::eventually;
 
-use super::Example;
-use crate::support::{Running, ask, delivered};
+use super::ExampleProject;
+use crate::support::{
+    CLAIM, RunningServices, outcomes_of_deliveries, send_request, unhurried_limits,
+};
 use erp::{Erp, Item};
 use shop::{Product, Shop};
 
@@ -73,7 +75,7 @@ async fn what_each_side_owns_reaches_the_other() {
 async fn an_order_reaches_the_erp_at_once_and_its_echo_ends() {
     let stock = Stock::begin().await;
     stock.is_in_step().await;
-    let (running, hook) = stock.take_deliveries().await;
+    let (running, hook) = stock.receive_deliveries().await;
 
     // What the first availability has changed comes back, and goes no further.
     assert_eq!(stock.shop.deliver(hook).await, ["taken"; 3]);
@@ -139,7 +141,7 @@ async fn goods_that_arrive_reach_the_shop_and_come_back_no_more() {
     assert_eq!(stock.shop.mismatches(), 0);
 }
 
-/// The first of them stood on the page that was read, the other one stands on the next.
+/// One of the goods stood on the page that was read, and the other one stands on the next page.
 #[tokio::test(flavor = "multi_thread")]
 async fn goods_that_arrive_while_the_items_are_read_reach_the_shop_with_the_next_run_at_the_latest()
 {
@@ -161,7 +163,7 @@ async fn goods_that_arrive_while_the_items_are_read_reach_the_shop_with_the_next
 async fn an_order_whose_delivery_was_lost_is_found_by_polling() {
     let stock = Stock::begin().await;
     stock.is_in_step().await;
-    let (running, hook) = stock.take_deliveries().await;
+    let (running, hook) = stock.receive_deliveries().await;
     stock.shop.order("PEN", 2);
     stock.shop.lose_deliveries();
     assert_eq!(
@@ -185,7 +187,7 @@ async fn an_order_whose_delivery_was_lost_is_found_by_polling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_shop_has_not_signed_is_not_taken() {
     let stock = Stock::begin().await;
-    let (running, hook) = stock.take_deliveries().await;
+    let (running, hook) = stock.receive_deliveries().await;
     let body = r#"{"sku":"MUG","reserved":100,"available":0,"updated_at":"2030-01-01T00:00:00Z"}"#;
     let forged = format!(
         "X-Shopify-Hmac-SHA256: {}\r\n",
@@ -193,7 +195,7 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
     );
     for headers in ["", &forged] {
         assert_eq!(
-            ask(
+            send_request(
                 "POST",
                 &format!("http://{hook}/shop/products"),
                 headers,
@@ -213,7 +215,7 @@ async fn what_the_shop_has_not_signed_is_not_taken() {
 async fn neither_system_lets_in_who_shows_nothing() {
     let stock = Stock::begin().await;
     assert_eq!(
-        ask(
+        send_request(
             "PATCH",
             &format!("{}/products/MUG", stock.shop.url()),
             "",
@@ -224,7 +226,7 @@ async fn neither_system_lets_in_who_shows_nothing() {
         401
     );
     assert_eq!(
-        ask("GET", &format!("{}/items", stock.erp.url()), "", "")
+        send_request("GET", &format!("{}/items", stock.erp.url()), "", "")
             .await
             .0,
         401
@@ -235,7 +237,7 @@ async fn neither_system_lets_in_who_shows_nothing() {
 struct Stock {
     shop: Shop,
     erp: Erp,
-    example: Example,
+    example: ExampleProject,
 }
 
 impl Stock {
@@ -248,30 +250,33 @@ impl Stock {
             ("ERP_URL", erp.url()),
             ("ERP_TOKEN", erp::TOKEN),
         ];
-        let example = Example::new("stock-both-ways", &variables);
+        let example = ExampleProject::new("stock-both-ways", &variables);
         Stock { shop, erp, example }
     }
 
-    /// Both flows have run once, and the other side did not have one record of each.
+    /// Runs both flows once. One record of each does not exist on the other side.
     async fn is_in_step(&self) {
         for flow in ["reservations", "availability"] {
             assert_eq!(self.example.sync(flow).await, "3 updated, 1 filtered");
         }
     }
 
-    /// Runs the services with webhooks; returns where these are taken.
-    async fn take_deliveries(&self) -> (Running, SocketAddr) {
+    /// Runs the services with webhooks; returns the address of the receiver.
+    async fn receive_deliveries(&self) -> (RunningServices, SocketAddr) {
         let running =
-            Running::start(self.example.directory(), Scheduling::Off, |broker| broker).await;
-        let (hook, _) = running.take_webhooks(ReceiverLimits::default()).await;
+            RunningServices::start(self.example.directory(), CLAIM, Scheduling::Off, |broker| {
+                broker
+            })
+            .await;
+        let (hook, _) = running.receive_webhooks(unhurried_limits()).await;
         (running, hook)
     }
 
     async fn deliveries(&self) -> Vec<(&'static str, u64)> {
-        delivered(&*self.example.backends().await.store, "reservations").await
+        outcomes_of_deliveries(&*self.example.backends().await.store, "reservations").await
     }
 
-    /// How often the ERP and the shop were written to.
+    /// Numbers of writes to the ERP and to the shop.
     fn writes(&self) -> (usize, usize) {
         (self.erp.writes(), self.shop.writes())
     }

@@ -1,6 +1,6 @@
 //! Flow files.
 
-/// The parts of a flow file in which the behaviours differ.
+/// A flow file, by the parts in which the behaviours differ.
 pub(crate) struct Flow {
     /// `extract.request`.
     pub(crate) request: &'static str,
@@ -14,13 +14,13 @@ pub(crate) struct Flow {
     pub(crate) load: &'static str,
     /// More of `load.create`.
     pub(crate) create: &'static str,
-    /// `load.create` and `load.update`, where they are others.
+    /// `load.create` and `load.update`, instead of the usual ones.
     pub(crate) writes: &'static str,
     /// Further lines of the file.
     pub(crate) rest: &'static str,
 }
 
-/// Finds things by their field `key`.
+/// A lookup of things by their field `key`.
 pub(crate) const LOOKUP: &str = r#"lookup: { request: "GET /things?key={.key}", id: .found }"#;
 
 impl Default for Flow {

@@ -7,32 +7,35 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Reply, Seen, Server};
+use super::{FakeServer, ReceivedRequest, Reply};
 
-type Intercepting = dyn Fn(&Seen) -> Option<Reply> + Send + Sync;
+type Intercepting = dyn Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync;
 
-/// A shop of things: `POST /things`, `GET`, `PUT`, `PATCH` and `DELETE /things/{id}`,
-/// `GET /things?key={key}`. Its answers have entity tags, and it minds `If-Match`. A create under an
-/// idempotency key that it knows is answered as it was the first time. `PUT /shelf/{id}` makes or
-/// replaces a thing, and answers nothing.
+/// A shop of things: `POST /things`, `GET`, `PUT`, `PATCH` and `DELETE /things/{id}`, `GET
+/// /things?key={key}`. Its responses have entity tags, and it respects `If-Match`. A create under
+/// an idempotency key that it knows gets the response of the first time. `PUT /shelf/{id}` makes or
+/// replaces a thing; the response is empty.
 pub(crate) struct Shop {
-    pub(crate) server: Server,
-    shelf: Arc<Mutex<Shelf>>,
-    interceptor: Arc<Mutex<Option<Box<Intercepting>>>>,
+    pub(crate) server: FakeServer,
+    shelf: Arc<Mutex<ThingShelf>>,
+    interceptors: Interceptors,
 }
 
-/// What a shop has.
+/// Functions that may reply instead of the shop; the first that has a reply decides.
+type Interceptors = Arc<Mutex<Vec<Box<Intercepting>>>>;
+
+/// The things of a shop.
 #[derive(Default)]
-struct Shelf {
+struct ThingShelf {
     /// The things by their ids.
-    things: BTreeMap<String, Thing>,
-    /// How many things there have been.
+    things: BTreeMap<String, KeptThing>,
+    /// Number of things that were ever made.
     made: usize,
     /// The ids of things by the idempotency keys of their creates.
     known: BTreeMap<String, String>,
 }
 
-struct Thing {
+struct KeptThing {
     /// As it was sent.
     body: String,
     /// Grows with each change.
@@ -41,34 +44,42 @@ struct Thing {
 
 impl Shop {
     pub(crate) async fn start() -> Shop {
-        let shelf: Arc<Mutex<Shelf>> = Arc::default();
-        let interceptor: Arc<Mutex<Option<Box<Intercepting>>>> = Arc::default();
-        let (kept, first) = (shelf.clone(), interceptor.clone());
-        let server = Server::start(move |seen| {
+        let shelf: Arc<Mutex<ThingShelf>> = Arc::default();
+        let interceptors = Interceptors::default();
+        let (kept, first) = (shelf.clone(), interceptors.clone());
+        let server = FakeServer::start(move |request| {
             let intercepted = first
                 .lock()
                 .unwrap()
-                .as_ref()
-                .and_then(|intercept| intercept(seen));
-            intercepted.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+                .iter()
+                .find_map(|intercept| intercept(request));
+            intercepted.unwrap_or_else(|| kept.lock().unwrap().reply(request))
         })
         .await;
         Shop {
             server,
             shelf,
-            interceptor,
+            interceptors,
         }
     }
 
-    /// Answers so from now on, where the closure has an answer.
+    /// Replies as the closure says from now on, where it has a reply.
     pub(crate) fn intercept(
         &self,
-        intercept: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
+        intercept: impl Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync + 'static,
     ) {
-        *self.interceptor.lock().unwrap() = Some(Box::new(intercept));
+        *self.interceptors.lock().unwrap() = vec![Box::new(intercept)];
     }
 
-    /// Answers requests of this method so the first `times` times.
+    /// Replies as the closure says where those before it have no reply.
+    pub(crate) fn also_intercept(
+        &self,
+        intercept: impl Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync + 'static,
+    ) {
+        self.interceptors.lock().unwrap().push(Box::new(intercept));
+    }
+
+    /// Replies in this way to the first `times` requests with a method, which have no effect.
     pub(crate) fn fail(
         &self,
         method: &'static str,
@@ -76,15 +87,16 @@ impl Shop {
         reply: impl Fn() -> Reply + Send + Sync + 'static,
     ) {
         let left = Mutex::new(times);
-        self.intercept(move |seen| {
+        self.intercept(move |request| {
             let mut left = left.lock().unwrap();
-            let fails = seen.method == method && *left > 0;
+            let fails = request.method == method && *left > 0;
             *left -= usize::from(fails);
             fails.then(&reply)
         });
     }
 
-    /// Does what requests of this method ask the first `times` times, and replies so all the same.
+    /// Replies in this way to the first `times` requests with a method, which have their effect all
+    /// the same.
     pub(crate) fn lose_answers(
         &self,
         method: &'static str,
@@ -92,19 +104,19 @@ impl Shop {
         reply: impl Fn() -> Reply + Send + Sync + 'static,
     ) {
         let (left, shelf) = (Mutex::new(times), self.shelf.clone());
-        self.intercept(move |seen| {
+        self.intercept(move |request| {
             let mut left = left.lock().unwrap();
-            let loses = seen.method == method && *left > 0;
+            let loses = request.method == method && *left > 0;
             *left -= usize::from(loses);
             loses.then(|| {
-                shelf.lock().unwrap().answer(seen);
+                shelf.lock().unwrap().reply(request);
                 reply()
             })
         });
     }
 
     pub(crate) fn mend(&self) {
-        *self.interceptor.lock().unwrap() = None;
+        self.interceptors.lock().unwrap().clear();
     }
 
     /// The things as they were sent, by the order of their making.
@@ -127,30 +139,30 @@ impl Shop {
     }
 }
 
-impl Shelf {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        if let Some(id) = seen.path.strip_prefix("/shelf/") {
-            self.write(id, &seen.body);
-            return Reply::Answer(204, Vec::new());
+impl ThingShelf {
+    fn reply(&mut self, request: &ReceivedRequest) -> Reply {
+        if let Some(id) = request.path.strip_prefix("/shelf/") {
+            self.write(id, &request.body);
+            return Reply::of(204, Vec::new());
         }
-        let id = seen
+        let id = request
             .path
             .trim_start_matches("/things")
             .trim_start_matches('/')
             .to_owned();
-        match (seen.method.as_str(), self.etag(&id)) {
+        match (request.method.as_str(), self.etag(&id)) {
             ("POST", _) => {
-                let id = self.create(seen);
+                let id = self.create(request);
                 self.tagged(&id, Reply::json(201, &json!({ "id": id })))
             }
             ("GET", _) if id.is_empty() => {
-                let found = Reply::json(200, &json!({ "found": self.find(&seen.query["key"]) }));
-                Reply::With("etag", "\"a list\"".to_owned(), Box::new(found))
+                let found = Reply::json(200, &json!({ "found": self.find(&request.query["key"]) }));
+                found.with("etag", "\"a list\"")
             }
             (_, None) => Reply::json(404, &json!({ "error": "no such thing" })),
             ("GET", _) => self.tagged(&id, Reply::json(200, &json!({ "id": id }))),
             (_, Some(etag))
-                if seen
+                if request
                     .headers
                     .get("if-match")
                     .is_some_and(|given| *given != etag) =>
@@ -159,23 +171,23 @@ impl Shelf {
             }
             ("DELETE", _) => {
                 self.things.remove(&id);
-                Reply::Answer(204, Vec::new())
+                Reply::of(204, Vec::new())
             }
             _ => {
-                self.write(&id, &seen.body);
+                self.write(&id, &request.body);
                 self.tagged(&id, Reply::json(200, &json!({})))
             }
         }
     }
 
-    fn create(&mut self, seen: &Seen) -> String {
-        let key = seen.headers.get("idempotency-key");
+    fn create(&mut self, request: &ReceivedRequest) -> String {
+        let key = request.headers.get("idempotency-key");
         if let Some(id) = key.and_then(|key| self.known.get(key)) {
             return id.clone();
         }
         self.made += 1;
         let id = format!("t{:04}", self.made);
-        self.write(&id, &seen.body);
+        self.write(&id, &request.body);
         self.known.extend(key.map(|key| (key.clone(), id.clone())));
         id
     }
@@ -184,7 +196,7 @@ impl Shelf {
         let version = self.things.get(id).map_or(1, |thing| thing.version + 1);
         self.things.insert(
             id.to_owned(),
-            Thing {
+            KeptThing {
                 body: body.to_owned(),
                 version,
             },
@@ -193,7 +205,7 @@ impl Shelf {
 
     fn find(&self, key: &str) -> Option<String> {
         let holds =
-            |thing: &Thing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
+            |thing: &KeptThing| serde_json::from_str::<Value>(&thing.body).unwrap()["key"] == key;
         self.things
             .iter()
             .find(|(_, thing)| holds(thing))
@@ -208,7 +220,7 @@ impl Shelf {
 
     fn tagged(&self, id: &str, reply: Reply) -> Reply {
         match self.etag(id) {
-            Some(etag) => Reply::With("etag", etag, Box::new(reply)),
+            Some(etag) => reply.with("etag", etag),
             None => reply,
         }
     }

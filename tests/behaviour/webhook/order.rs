@@ -1,14 +1,15 @@
-//! Deliveries beside what is read.
+//! Deliveries beside rows that are read.
 
 use std::sync::Arc;
 
-use pomost_extractor::webhook::ReceiverLimits;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::{HOOK, Hooked, hooked};
-use crate::support::{Flow, Reply, Server, World, outcomes, replayed_in};
+use super::{HOOK, WebhookWorld, hooked};
+use crate::support::{
+    FakeServer, Flow, Reply, World, outcomes, replayed_in, unhurried_limits, wait_for_method,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_and_reading_send_the_same_change_once() {
@@ -16,7 +17,7 @@ async fn a_webhook_and_reading_send_the_same_change_once() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .changed[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -41,28 +42,24 @@ async fn a_webhook_and_reading_send_the_same_change_once() {
     hooked.running.stop().await;
 }
 
-/// A flow with a webhook that reads everything does so to catch up.
+/// A flow with a webhook that reads everything does so to catch up. All its creates that may be in
+/// flight are held, and 59 more wait, when a record is delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     let rows: [Value; 60] = std::array::from_fn(|n| json!({ "key": n.to_string() }));
     let (world, rows) = World::with_rows(rows, hooked()).await;
-    let system = format!(
-        "system: shop\nbase_url: {}\nrate_limit: 20/s\n",
-        world.shop.server.url
-    );
-    world.write("systems/shop.yaml", &system);
+    let system = world.system("shop");
+    world.write("systems/shop.yaml", &format!("{system}concurrency: 2\n"));
+    let (open, gate) = watch::channel(false);
+    world.shop.intercept(move |request| {
+        let created = Reply::json(201, &json!({ "id": "t1" }));
+        (!request.body.contains("live")).then(|| created.behind(gate.clone()))
+    });
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, ReceiverLimits::default()).await;
+    let hooked = WebhookWorld::on(world, rows, running, unhurried_limits()).await;
     let run = hooked.running.request(None).await;
     let shop = &hooked.world.shop.server;
-    eventually(async || {
-        if shop.asked("POST") < 3 {
-            Err("nothing is read yet")
-        } else {
-            Ok(())
-        }
-    })
-    .await;
+    wait_for_method(shop, "POST", 1).await;
     assert_eq!(
         hooked
             .sender
@@ -71,18 +68,9 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
             .status,
         200
     );
-    let before = shop.asked("POST");
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
-    let live = shop
-        .seen()
-        .iter()
-        .position(|seen| seen.body.contains("live"))
-        .unwrap();
-    // Its batch and its request take a moment, in which some of the others have their turns.
-    assert!(
-        live < before + 10,
-        "it was request {live}, delivered after {before}"
-    );
+    assert_eq!(shop.count_method("POST"), 2);
+    open.send(true).unwrap();
     assert_eq!(
         outcomes(&hooked.running.ended(run).await),
         [("created", 60)]
@@ -90,11 +78,11 @@ async fn what_is_delivered_goes_before_what_is_read_to_catch_up() {
     hooked.running.stop().await;
 }
 
-/// Deliveries go on with the batch of those before them.
+/// A delivery shares the batch of those before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     let extract = Box::leak(format!("version: .n\n{HOOK}").into_boxed_str());
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         load: "order: every",
         ..Flow::default()
@@ -105,7 +93,7 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
     hooked
         .world
         .shop
-        .intercept(move |seen| (seen.body == refused).then(|| Reply::json(422, &json!({}))));
+        .intercept(move |request| (request.body == refused).then(|| Reply::json(422, &json!({}))));
     for (id, key, n) in [("1", "a", 1), ("2", "b", 1), ("3", "a", 2)] {
         let body = json!({ "key": key, "n": n }).to_string();
         assert_eq!(
@@ -135,41 +123,44 @@ async fn every_delivered_change_waits_for_the_earlier_ones_of_its_key() {
         .world
         .shop
         .server
-        .seen()
+        .requests()
         .into_iter()
-        .filter(|seen| seen.body.contains("\"a\""));
+        .filter(|request| request.body.contains("\"a\""));
     let second = json!({ "key": "a", "n": 2 }).to_string();
     assert_eq!(
-        sent.map(|seen| seen.body).collect::<Vec<_>>(),
+        sent.map(|request| request.body).collect::<Vec<_>>(),
         [first.clone(), first, second]
     );
     hooked.running.stop().await;
 }
 
-/// One is delivered before a run, and two while its first page is on its way, of which the second page
-/// tells more.
+/// One record is delivered before a run and two while its first page is on its way; one of these is
+/// also on the second page.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_versions_what_came_last_stays() {
     let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (reached, go_on) = (asked.clone(), answered.clone());
-    let source = Server::start(
-        move |seen| match seen.query.get("page").map(String::as_str) {
-            Some("1") => {
-                reached.notify_one();
-                tokio::task::block_in_place(|| {
-                    tokio::runtime::Handle::current().block_on(go_on.notified())
-                });
-                Reply::rows(json!([{ "key": "a", "n": "page 1" }, { "key": "b", "n": "page 1" }]))
-            }
-            Some("2") => Reply::rows(json!([{ "key": "c", "n": "page 2" }])),
-            _ => Reply::rows(json!([])),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match request.query.get("page").map(String::as_str) {
+                Some("1") => {
+                    reached.notify_one();
+                    tokio::task::block_in_place(|| {
+                        tokio::runtime::Handle::current().block_on(go_on.notified())
+                    });
+                    Reply::rows(
+                        json!([{ "key": "a", "n": "page 1" }, { "key": "b", "n": "page 1" }]),
+                    )
+                }
+                Some("2") => Reply::rows(json!([{ "key": "c", "n": "page 2" }])),
+                _ => Reply::rows(json!([])),
+            },
+        )
+        .await;
     let extract = "paginate: { page: { param: page } }\nwebhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,

@@ -14,30 +14,25 @@ pub(super) const TOKEN: &str = "secret-of-the-tests";
 
 /// A source that delivers to an address.
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
+pub(super) struct DeliverySender {
     pub(super) address: SocketAddr,
 }
 
-/// What it is told.
+/// The response to a delivery.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct DeliveryResponse {
     pub(super) status: u16,
     head: String,
     pub(super) body: String,
 }
 
-impl Sender {
+impl DeliverySender {
     /// Delivers with these headers beside the token, unless they bring another.
-    pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> Answer {
-        let length = format!("Content-Length: {}\r\n", body.len());
-        Answer::of(
-            &self
-                .exchange(format!("{}{length}\r\n{body}", head(headers)).as_bytes())
-                .await,
-        )
+    pub(super) async fn deliver(&self, headers: &[(&str, &str)], body: &str) -> DeliveryResponse {
+        DeliveryResponse::of(&self.exchange(head_and_body(headers, body).as_bytes()).await)
     }
 
-    pub(super) async fn deliver_in_chunks(&self, body: &str) -> Answer {
+    pub(super) async fn deliver_in_chunks(&self, body: &str) -> DeliveryResponse {
         let (first, second) = body.split_at(body.len() / 2);
         let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
         let chunks = format!(
@@ -45,14 +40,14 @@ impl Sender {
             chunk(first),
             chunk(second)
         );
-        Answer::of(
+        DeliveryResponse::of(
             &self
                 .exchange(format!("{}{chunks}", head(&[])).as_bytes())
                 .await,
         )
     }
 
-    /// Delivers bodies under ids all at once; returns what it is told of each.
+    /// Delivers bodies under ids all at once; returns the status of each.
     pub(super) async fn deliver_at_once(
         &self,
         deliveries: impl Iterator<Item = (String, String)>,
@@ -64,14 +59,14 @@ impl Sender {
                 sender
                     .deliver(&[("X-Id", &id)], &body)
                     .await
-                    .told()
+                    .status_text()
                     .to_owned()
             });
         }
         delivering.join_all().await
     }
 
-    /// What is answered until the connection ends.
+    /// Sends the bytes of a request; returns what comes back until the connection ends.
     pub(super) async fn exchange(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         // Whoever is refused may find the connection closed while it is still sending.
@@ -79,7 +74,7 @@ impl Sender {
         read(&mut stream).await
     }
 
-    /// The same, with nothing to follow on the request.
+    /// Sends the bytes of a request and closes its half of the connection.
     pub(super) async fn exchange_and_leave(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let _ = stream.write_all(request).await;
@@ -87,10 +82,19 @@ impl Sender {
         read(&mut stream).await
     }
 
-    /// Whether connections are accepted.
+    /// True where connections are accepted.
     pub(super) async fn connects(&self) -> bool {
         TcpStream::connect(self.address).await.is_ok()
     }
+}
+
+/// A delivery with these headers beside the token, unless they bring another.
+pub(super) fn head_and_body(headers: &[(&str, &str)], body: &str) -> String {
+    format!(
+        "{}Content-Length: {}\r\n\r\n{body}",
+        head(headers),
+        body.len()
+    )
 }
 
 fn head(headers: &[(&str, &str)]) -> String {
@@ -116,13 +120,13 @@ async fn read(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-impl Answer {
-    pub(super) fn of(text: &str) -> Answer {
+impl DeliveryResponse {
+    pub(super) fn of(text: &str) -> DeliveryResponse {
         let (head, body) = text
             .split_once("\r\n\r\n")
             .unwrap_or_else(|| panic!("no answer: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer {
+        DeliveryResponse {
             status,
             head: head.to_owned(),
             body: body.to_owned(),
@@ -137,8 +141,8 @@ impl Answer {
             .next()
     }
 
-    /// What became of a delivery that was taken.
-    pub(super) fn told(&self) -> &str {
+    /// The status in the response to a delivery that was accepted: `taken` or `repeated`.
+    pub(super) fn status_text(&self) -> &str {
         match (self.body.contains("taken"), self.body.contains("repeated")) {
             (true, false) => "taken",
             (false, true) => "repeated",

@@ -1,31 +1,32 @@
-//! Marked secrets and personal data go every way there is, and are looked for wherever people look.
+//! Marked secrets and personal data go every way there is. No place where people look may show
+//! them.
 
-mod look;
 mod project;
+mod search;
 mod server;
 mod tables;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::FutureExt;
 use pomost_broker::testing::address_of_our_own;
-use pomost_tests::{Collector, Namespace, Service, eventually, pomost, test_url};
+use pomost_tests::{Namespace, Service, TraceCollector, eventually, pomost, test_url};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use look::{Looked, looked};
-use project::{BROKEN, FLOWS, FlowFile};
-use server::Server;
-use tables::Tables;
+use project::{BROKEN, CanaryFlow, FLOWS};
+use search::MarkSearch;
+use server::EchoServer;
+use tables::StoreTables;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_sensitive_value_is_seen_on_the_embedded_backends() {
-    let scene = Scene::start(Vec::new()).await;
-    let tables = Tables::Embedded(scene.project.path().join(".pomost"));
-    scene.prove(&tables).await;
+    let scene = CanaryRun::start(Vec::new()).await;
+    let tables = StoreTables::Embedded(scene.project.path().join(".pomost"));
+    scene.with_stack(&tables).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,9 +41,9 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
         ("POMOST_DATABASE_URL", namespace.database_url.clone()),
         ("POMOST_NAMESPACE", namespace.name.clone()),
     ];
-    let scene = Scene::start(servers).await;
-    let tables = Tables::Servers(namespace.name.clone());
-    let proven = std::panic::AssertUnwindSafe(scene.prove(&tables))
+    let scene = CanaryRun::start(servers).await;
+    let tables = StoreTables::Servers(namespace.name.clone());
+    let proven = std::panic::AssertUnwindSafe(scene.with_stack(&tables))
         .catch_unwind()
         .await;
     namespace
@@ -52,25 +53,25 @@ async fn no_secret_and_no_sensitive_value_is_seen_on_servers() {
     proven.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
-/// The whole program at work on a project of canaries.
-struct Scene {
+/// The whole program at work on a project of marked values.
+struct CanaryRun {
     project: TempDir,
     environment: Vec<(String, String)>,
     webhooks: SocketAddr,
-    collector: Collector,
-    server: Server,
+    collector: TraceCollector,
+    server: EchoServer,
     runner: Service,
-    looked: Looked,
+    search: MarkSearch,
 }
 
-impl Scene {
-    async fn start(servers: Vec<(&'static str, String)>) -> Scene {
+impl CanaryRun {
+    async fn start(servers: Vec<(&'static str, String)>) -> CanaryRun {
         let (project, collector, server) = (
             tempfile::tempdir().unwrap(),
-            Collector::start().await,
-            Server::start().await,
+            TraceCollector::start().await,
+            EchoServer::start().await,
         );
-        project::write(project.path(), &server.url);
+        project::write(project.path(), server.url());
         let webhooks = address_of_our_own(8080);
         let mut environment = vec![
             ("POMOST_PROJECT", project.path().display().to_string()),
@@ -85,79 +86,84 @@ impl Scene {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        let runner =
-            Service::new("pomost", environment.clone(), project.path().to_owned()).with(&["run"]);
-        Scene {
+        let runner = Service::new("pomost", environment.clone(), project.path().to_owned())
+            .with_arguments(&["run"]);
+        CanaryRun {
             project,
             environment,
             webhooks,
             collector,
             server,
             runner,
-            looked: looked(),
+            search: MarkSearch::new(),
         }
     }
 
-    async fn prove(mut self, tables: &Tables) {
+    async fn with_stack(mut self, tables: &StoreTables) {
         self.runner.start();
         self.runner.ready().await;
-        self.server.is_written_to().await;
+        self.server.wait_for_write().await;
         self.runner.kill().await;
         self.runner.start();
         self.runner.ready().await;
         self.deliver().await;
-        self.all_have_died().await;
+        self.wait_for_dead_letters().await;
         self.server.fail_again();
         self.sync_beside().await;
         self.runner.kill().await;
         self.runner.start();
         self.runner.ready().await;
-        self.all_have_died().await;
-        self.look_at_what_is_told().await;
+        self.wait_for_dead_letters().await;
+        self.search_command_line_and_endpoints().await;
         assert!(self.runner.terminate().await.status.success());
-        self.looked.at("the log", &self.runner.log());
+        self.search.look_at("the log", &self.runner.log());
         assert!(
             self.runner.log().contains("DEBUG"),
             "the log is to be detailed"
         );
-        self.looked.at_bytes("the traces", &self.collector.sent());
+        self.search
+            .look_at_bytes("the traces", &self.collector.bytes());
         assert!(!self.collector.spans().is_empty());
-        tables.look(&mut self.looked).await;
-        self.look_at_a_broken_project().await;
-        self.looked.found_nothing();
+        tables.search(&mut self.search).await;
+        self.search_checks_of_broken_files().await;
+        self.search.assert_nothing_found();
         assert_eq!(
-            self.server.never_seen(),
+            self.server.secrets_not_received(),
             Vec::<&str>::new(),
             "every secret is to be in use"
         );
     }
 
-    /// Waits until every flow has the dead letters that it makes.
-    async fn all_have_died(&self) {
+    /// Waits until every flow has its dead letters.
+    async fn wait_for_dead_letters(&self) {
         eventually(async || {
             let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
-            let died = |flow: &&FlowFile| listed.contains(&format!(" {} ", flow.name));
+            let died = |flow: &&CanaryFlow| listed.contains(&format!(" {} ", flow.name));
             match FLOWS
                 .iter()
                 .filter(|flow| flow.dies)
                 .find(|flow| !died(flow))
             {
                 None => Ok(()),
-                Some(flow) => Err(format!("no dead letter of {}: {listed}", flow.name)),
+                Some(flow) => {
+                    // Each look is a process: it is not to take the time of the others.
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    Err(format!("no dead letter of {}: {listed}", flow.name))
+                }
             }
         })
         .await;
     }
 
-    /// Other runs, asked for at the command line while the program runs.
+    /// Requests more runs at the command line while the program runs.
     async fn sync_beside(&mut self) {
         for flow in ["flaky", "refused", "broken_json"] {
             let printed = self.pomost(&["sync", flow]).await;
-            self.looked.at(&format!("sync {flow}"), &printed);
+            self.search.look_at(&format!("sync {flow}"), &printed);
         }
     }
 
-    /// Deliveries: one that is right, and others that are refused for each of the reasons there are.
+    /// Sends a delivery that is accepted, and one for each reason of a refusal.
     async fn deliver(&mut self) {
         let right = project::delivery();
         let cases = [
@@ -189,22 +195,22 @@ impl Scene {
                     answer.starts_with(&format!("HTTP/1.1 {status}")),
                     "{content_type}: {answer}"
                 );
-                self.looked.at("an answer to a delivery", &answer);
+                self.search.look_at("an answer to a delivery", &answer);
             }
         }
     }
 
-    async fn look_at_what_is_told(&mut self) {
+    async fn search_command_line_and_endpoints(&mut self) {
         let checked = self.check().await;
         assert!(checked.contains("flows"), "{checked}");
-        self.looked.at("check", &checked);
+        self.search.look_at("check", &checked);
         for arguments in [
             &["status"][..],
             &["dead", "list", "--limit", "1000"],
             &["cursor", "show", "refused"],
         ] {
             let printed = self.pomost(arguments).await;
-            self.looked.at(&arguments.join(" "), &printed);
+            self.search.look_at(&arguments.join(" "), &printed);
         }
         let listed = self.pomost(&["dead", "list", "--limit", "1000"]).await;
         let ids: Vec<&str> = listed
@@ -215,22 +221,22 @@ impl Scene {
         assert!(ids.len() >= FLOWS.len());
         for id in ids {
             let printed = self.pomost(&["dead", "show", id]).await;
-            self.looked
-                .at(&format!("dead show of {printed:.200}"), &printed);
+            self.search
+                .look_at(&format!("dead show of {printed:.200}"), &printed);
         }
         for path in ["/metrics", "/readyz"] {
             let (_, told) = self.runner.get(path).await;
-            self.looked.at(path, &told);
+            self.search.look_at(path, &told);
         }
     }
 
-    /// What is said of a project in which secrets are where they must not be, or are no such thing.
-    async fn look_at_a_broken_project(&mut self) {
+    /// Searches the output of `check` about files with misplaced or malformed secrets.
+    async fn search_checks_of_broken_files(&mut self) {
         for (file, text) in BROKEN {
             std::fs::write(self.project.path().join(file), text).unwrap();
             let printed = self.check().await;
             assert!(printed.contains(file), "{printed}");
-            self.looked.at(&format!("check of {file}"), &printed);
+            self.search.look_at(&format!("check of {file}"), &printed);
             std::fs::remove_file(self.project.path().join(file)).unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! A project of canaries.
+//! A project full of marked values.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The secret of the webhook.
 pub(crate) const WEBHOOK_SECRET: &str = "CANARY-webhook";
 
-/// Secrets by their variables, and as they are sent.
+/// The names of secrets, and the texts by which requests show them.
 pub(crate) const SECRETS: [(&str, &str); 8] = [
     ("BEARER", "Bearer CANARY-bearer/+="),
     ("HEADER_KEY", "x-api-key: CANARY-header/+="),
@@ -55,24 +55,24 @@ const SYSTEMS: [(&str, &str); 6] = [
     ),
 ];
 
-/// A flow, and what becomes of it.
-pub(crate) struct FlowFile {
+/// A flow of the project.
+pub(crate) struct CanaryFlow {
     pub(crate) name: &'static str,
-    /// Whether records die in it.
+    /// True where records die in it.
     pub(crate) dies: bool,
     text: &'static str,
 }
 
-const fn dies(name: &'static str, text: &'static str) -> FlowFile {
-    FlowFile {
+const fn dies(name: &'static str, text: &'static str) -> CanaryFlow {
+    CanaryFlow {
         name,
         dies: true,
         text,
     }
 }
 
-const fn lives(name: &'static str, text: &'static str) -> FlowFile {
-    FlowFile {
+const fn lives(name: &'static str, text: &'static str) -> CanaryFlow {
+    CanaryFlow {
         name,
         dies: false,
         text,
@@ -80,7 +80,7 @@ const fn lives(name: &'static str, text: &'static str) -> FlowFile {
 }
 
 /// The flows. `ROWS` stands for reading rows, `TO` for a system that is written to.
-pub(crate) const FLOWS: [FlowFile; 28] = [
+pub(crate) const FLOWS: [CanaryFlow; 28] = [
     dies(
         "refused",
         "ROWS\nload: { system: header, create: { request: \"POST /answer/422?mail={.email}\", id: .id } }",
@@ -192,7 +192,7 @@ pub(crate) const FLOWS: [FlowFile; 28] = [
     ),
 ];
 
-/// Files that are wrong where there are secrets.
+/// Files with mistakes beside their secrets.
 pub(crate) const BROKEN: [(&str, &str); 3] = [
     (
         "systems/literal.yaml",
@@ -224,7 +224,8 @@ pub(crate) fn write(directory: &Path, url: &str) {
         let auth = auth.replace("URL", url);
         write(
             format!("systems/{name}.yaml"),
-            format!("system: {name}\nbase_url: {url}\nauth:\n  {auth}\n"),
+            // A request that a kill interrupts is in doubt for this time.
+            format!("system: {name}\nbase_url: {url}\ntimeout: 5s\nauth:\n  {auth}\n"),
         );
     }
     for flow in &FLOWS {
@@ -240,7 +241,8 @@ pub(crate) fn write(directory: &Path, url: &str) {
             "TO",
             "load: { system: query, create: { request: POST /flaky/x, id: .id } }",
         );
-        // What was killed on its way is made again, unless it is to be in doubt or is looked up.
+        // A create that a kill interrupts is repeated, except where it is to be in doubt or is
+        // looked up.
         let text = match flow.name {
             "doubtful" | "conflicting" => text,
             _ => text.replace("id: .id } }", "id: .id, idempotency_header: Key } }"),
@@ -252,19 +254,19 @@ pub(crate) fn write(directory: &Path, url: &str) {
     }
 }
 
-/// Rows as the source has them.
+/// The rows of the source.
 pub(crate) fn rows(flow: &str) -> Vec<Value> {
     (0..2)
         .map(|number| json!({ "key": format!("{flow}-{number}"), "email": email(number) }))
         .collect()
 }
 
-/// What a sender delivers.
+/// The body of a delivery.
 pub(crate) fn delivery() -> String {
     json!({ "key": "delivered", "email": email(9) }).to_string()
 }
 
-/// Characters that are written otherwise in JSON, in URLs and in HTML.
+/// An address with characters that JSON, URLs and HTML escape.
 fn email(number: usize) -> String {
     format!("CANARY-mail-{number} \"ż\" & <it's>/@x.pl")
 }

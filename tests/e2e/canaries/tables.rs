@@ -1,4 +1,4 @@
-//! Every column of every table, and which of them may hold what.
+//! The columns of all tables, and the data that they may hold.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use pomost_tests::database;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::look::Looked;
+use super::search::MarkSearch;
 
-/// The columns that may hold data of records, beside those of dead letters: keys, which may be personal, the ids
-/// that a destination gave, what is in the queues, and what waits for earlier changes.
+/// The columns that may hold data of records, beside those of dead letters: keys, which may be
+/// personal, ids of destinations, messages in queues, and parked messages.
 const DATA: [(&str, &str); 7] = [
     ("ledger", "key"),
     ("ledger", "id"),
@@ -23,26 +23,26 @@ const DATA: [(&str, &str); 7] = [
 /// The members of a dead letter that are its record.
 const RECORD: [&str; 2] = ["record", "message"];
 
-/// Where the tables are.
-pub(crate) enum Tables {
-    /// In the files of this directory.
+/// The place of the tables.
+pub(crate) enum StoreTables {
+    /// The files in a directory.
     Embedded(PathBuf),
-    /// In this schema of the database.
+    /// A schema of the database.
     Servers(String),
 }
 
-/// What stands in a column of a table.
-type Cell = (String, String, String);
+/// A table, a column of it, and a value in that column.
+type TableCell = (String, String, String);
 
-impl Tables {
-    /// Looks at every column that may hold no data of records.
-    pub(crate) async fn look(&self, looked: &mut Looked) {
+impl StoreTables {
+    /// Searches every column that may hold no data of records.
+    pub(crate) async fn search(&self, search: &mut MarkSearch) {
         let cells = match self {
-            Tables::Embedded(directory) => {
+            StoreTables::Embedded(directory) => {
                 let files = ["state.db", "queues.db"].map(|file| directory.join(file));
                 files.iter().flat_map(|file| of_file(file)).collect()
             }
-            Tables::Servers(schema) => of_schema(schema).await,
+            StoreTables::Servers(schema) => of_schema(schema).await,
         };
         assert!(
             cells.iter().any(|(table, column, _)| (table.as_str(), column.as_str()) == ("grants", "sealed"))
@@ -50,9 +50,9 @@ impl Tables {
         for (table, column, text) in cells {
             let place = format!("the column {table}.{column}");
             match (table.as_str(), column.as_str()) {
-                ("dead_letters", "letter") => looked.at(&place, &without_record(&text)),
+                ("dead_letters", "letter") => search.look_at(&place, &without_record(&text)),
                 place if DATA.contains(&place) => {}
-                _ => looked.at(&place, &text),
+                _ => search.look_at(&place, &text),
             }
         }
     }
@@ -66,7 +66,7 @@ fn without_record(letter: &str) -> String {
     letter.to_string()
 }
 
-fn of_file(file: &Path) -> Vec<Cell> {
+fn of_file(file: &Path) -> Vec<TableCell> {
     let connection = Connection::open(file).unwrap();
     let tables = texts(
         &connection,
@@ -97,7 +97,7 @@ fn texts(connection: &Connection, query: &str) -> Vec<String> {
     texts.unwrap().map(Result::unwrap).collect()
 }
 
-async fn of_schema(schema: &str) -> Vec<Cell> {
+async fn of_schema(schema: &str) -> Vec<TableCell> {
     let client = database().await;
     let columns =
         "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns

@@ -1,4 +1,4 @@
-//! What must be true at the end of a round.
+//! The conditions at the end of a round.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,42 +10,42 @@ use pomost_tests::{FLOW, Stack};
 
 use super::counts;
 
-/// What the shop must have once a wave has crossed, and what its run has to read.
-pub(super) struct Due {
+/// The customers that the shop must have once a wave has crossed, and the rows that its run reads.
+pub(super) struct ExpectedWave {
     pub(super) expected: ExpectedState,
-    /// The keys of all rows.
+    /// The keys of the rows.
     pub(super) rows: BTreeSet<String>,
 }
 
-/// How far before its cursor the example's flow begins to read.
+/// The overlap of the example's flow: it begins to read this long before its cursor.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
-impl Due {
-    /// All that the CRM has, for a first run.
-    pub(super) fn at_first(crm: &Crm) -> Due {
-        Due {
+impl ExpectedWave {
+    /// Everything in the CRM, for a first run.
+    pub(super) fn at_first(crm: &Crm) -> ExpectedWave {
+        ExpectedWave {
             expected: crm.expected(),
             rows: crm.customers().map(|customer| customer.id).collect(),
         }
     }
 
-    /// What has changed since the cursor, for a run that is not requested yet.
-    pub(super) async fn since_the_cursor(stack: &Stack) -> Due {
+    /// The rows that changed after the cursor, for a run that is not requested yet.
+    pub(super) async fn since_the_cursor(stack: &Stack) -> ExpectedWave {
         let cursor = stack.store.cursor(FLOW).await.unwrap().unwrap();
         let since = cursor.parse::<Timestamp>().unwrap() - OVERLAP;
         let changed = stack
             .crm
             .customers()
             .filter(|customer| time(&customer.updated_at) >= since);
-        Due {
+        ExpectedWave {
             rows: changed.map(|customer| customer.id).collect(),
             expected: stack.crm.expected(),
         }
     }
 
-    /// Every row was counted once, and those that cannot cross, and no others, are dead.
-    pub(super) async fn was_read(&self, stack: &Stack, summary: &RunSummary) {
-        counts::add_up(summary);
+    /// Checks that every row was counted once and that exactly the hopeless rows are dead.
+    pub(super) async fn assert_was_read(&self, stack: &Stack, summary: &RunSummary) {
+        counts::assert_counts_add_up(summary);
         assert_eq!(
             (summary.counts.waiting, summary.counts.records),
             (0, self.rows.len() as u64)
@@ -84,8 +84,8 @@ impl Due {
     }
 }
 
-/// All dead letters there were: one that is outdated is closed, and a record that is read again unchanged has that of an
-/// earlier run.
+/// All dead letters, closed ones too: an outdated letter is closed, and a record that is read again
+/// unchanged keeps the letter of an earlier run.
 async fn letters(stack: &Stack) -> Vec<DeadLetter> {
     let all = DeadLetterFilter {
         include_closed: true,
@@ -99,14 +99,14 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The shop has what it must, and was asked for what was due: nobody was created twice, and what was sent
-/// again was what was there.
-pub(super) fn the_shop_was_asked_for_what_was_due(
+/// Checks that the shop has the right customers and got the right requests: it created nobody
+/// twice, and every repeated request had the same content.
+pub(super) fn assert_shop_got_the_right_requests(
     stack: &Stack,
-    waves: [&Due; 2],
+    waves: [&ExpectedWave; 2],
     some_are_skipped: bool,
 ) {
-    stack.has_what_it_must();
+    stack.shop_has_the_right_customers();
     let twice: BTreeMap<_, _> = stack
         .shop
         .snapshot()
@@ -121,7 +121,8 @@ pub(super) fn the_shop_was_asked_for_what_was_due(
         counts.updated - counts.repeated,
         counts.deleted,
     ];
-    // Of a record that changes while it is under way, the state before need not arrive where the latest counts.
+    // Of a record that changes while it is under way, the state before need not arrive where the
+    // latest counts.
     let as_due = if some_are_skipped {
         done.iter().zip(due).all(|(done, due)| *done <= due)
     } else {
@@ -131,11 +132,11 @@ pub(super) fn the_shop_was_asked_for_what_was_due(
         as_due,
         "due to create, update and delete were {due:?}, done were {done:?}: {counts:?}"
     );
-    nothing_but_what_was_asked_for(&counts);
+    assert_nothing_was_refused(&counts);
 }
 
-/// How many creates, updates and deletes the two waves are due.
-fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
+/// Numbers of creates, updates and deletes that two waves need.
+fn requests([before, after]: [&ExpectedWave; 2]) -> [u64; 3] {
     let (before, after) = (&before.expected.present, &after.expected.present);
     let new = after
         .keys()
@@ -152,6 +153,6 @@ fn requests([before, after]: [&Due; 2]) -> [u64; 3] {
     [before.len() + new, changed, gone].map(|requests| requests as u64)
 }
 
-fn nothing_but_what_was_asked_for(counts: &ShopCounts) {
+fn assert_nothing_was_refused(counts: &ShopCounts) {
     assert_eq!((counts.refused, counts.conflicts), (0, 0), "{counts:?}");
 }

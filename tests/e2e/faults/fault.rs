@@ -1,13 +1,13 @@
-//! All that goes wrong.
+//! The list of faults.
 
 use std::{ops::Range, time::Duration};
 
 use pomost_sandbox::{Fault as Struck, FaultAction, FaultPlan, FaultTiming};
-use pomost_tests::{Flow, Service, Stack};
+use pomost_tests::{Service, Stack, WireState};
 
-use super::ground::{Ground, Wire};
+use super::servers::{RoundServers, ServerWire};
 
-/// What goes wrong. A fault begins, lasts for a while and ends; then everything is as it was before.
+/// A fault. It begins, lasts for a while and ends; then everything is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A service dies without a warning, and is started again.
@@ -19,14 +19,14 @@ pub(super) enum Fault {
     /// Another process of a service joins, and the first is killed.
     Succeeded(&'static str),
     /// Connections break, and there are no new ones.
-    Cut(Wire),
-    /// All that is sent takes its time.
-    Slow(Wire),
-    /// Connections stay, and nothing comes through.
-    Silent(Wire),
+    Cut(ServerWire),
+    /// Everything that is sent is delayed.
+    Slow(ServerWire),
+    /// Connections stay, and nothing passes.
+    Silent(ServerWire),
     /// The broker is stopped and started.
     BrokerRestarts,
-    /// The broker has too little memory, and takes nothing from whoever publishes.
+    /// The broker has too little memory and accepts no messages.
     BrokerAlarm,
     /// The database is stopped and started.
     DatabaseRestarts,
@@ -34,11 +34,11 @@ pub(super) enum Fault {
     DatabaseCrashes,
     /// All connections to the database are closed, as by a failover.
     DatabaseDisconnects,
-    /// A system is not there.
+    /// A system refuses connections.
     Away(System),
     /// A system does something wrong.
-    Wrong(System, Wrong),
-    /// There is no more room for the embedded files.
+    SystemMistake(System, SystemMistake),
+    /// The disk with the embedded files is full.
     DiskFull,
 }
 
@@ -49,9 +49,9 @@ pub(super) enum System {
     Shop,
 }
 
-/// What a system does wrong, to some or all requests.
+/// A mistake of a system, with some or all requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum SystemMistake {
     Throttles,
     IsNotReady,
     Fails,
@@ -64,24 +64,24 @@ pub(super) enum Wrong {
     TalksNonsense,
 }
 
-/// Where faults strike.
-pub(super) struct Field<'a> {
+/// Everything that faults strike.
+pub(super) struct FaultTargets<'a> {
     pub(super) stack: &'a mut Stack,
-    pub(super) ground: &'a mut Ground,
+    pub(super) servers: &'a mut RoundServers,
     /// Processes beside those of the stack.
     pub(super) others: Vec<Service>,
 }
 
-/// What a chunk takes on a slow wire: a page of records or a batch is a few, each with its answer.
-const SLOW: Flow = Flow::Slow(Duration::from_millis(40));
+/// The delay of a chunk on a slow wire. A page or a batch is a few chunks, each with its response.
+const SLOW: WireState = WireState::Slow(Duration::from_millis(40));
 
 impl Fault {
-    pub(super) async fn begin(self, field: &mut Field<'_>) {
-        let Field {
+    pub(super) async fn begin(self, targets: &mut FaultTargets<'_>) {
+        let FaultTargets {
             stack,
-            ground,
+            servers,
             others,
-        } = field;
+        } = targets;
         match self {
             Fault::Killed(service) => stack.service(service).kill().await,
             Fault::ToldToEnd(service) => stack.service(service).ask_to_end(),
@@ -91,35 +91,37 @@ impl Fault {
                 successor.start();
                 others.push(std::mem::replace(stack.service(service), successor));
             }
-            Fault::Cut(wire) => ground.wire(wire).cut().await,
-            Fault::Slow(wire) => ground.wire(wire).set(SLOW),
-            Fault::Silent(wire) => ground.wire(wire).set(Flow::Silent),
-            Fault::BrokerRestarts => ground.broker.stop().await,
-            Fault::BrokerAlarm => ground.broker.set_memory_alarm(true).await,
-            Fault::DatabaseRestarts => ground.database.stop().await,
-            Fault::DatabaseCrashes => ground.database.kill().await,
+            Fault::Cut(wire) => servers.wire(wire).cut().await,
+            Fault::Slow(wire) => servers.wire(wire).set(SLOW),
+            Fault::Silent(wire) => servers.wire(wire).set(WireState::Silent),
+            Fault::BrokerRestarts => servers.broker.stop().await,
+            Fault::BrokerAlarm => servers.broker.set_memory_alarm(true).await,
+            Fault::DatabaseRestarts => servers.database.stop().await,
+            Fault::DatabaseCrashes => servers.database.kill().await,
             Fault::DatabaseDisconnects => stack.namespace.disconnect_database().await,
             Fault::Away(System::Crm) => stack.crm.pause().await,
             Fault::Away(System::Shop) => stack.shop.pause().await,
-            Fault::Wrong(System::Crm, wrong) => stack.crm.set_faults(wrong.among(CRM)),
-            Fault::Wrong(System::Shop, wrong) => stack.shop.set_faults(wrong.among(SHOP)),
+            Fault::SystemMistake(System::Crm, wrong) => stack.crm.set_faults(wrong.with_usual(CRM)),
+            Fault::SystemMistake(System::Shop, wrong) => {
+                stack.shop.set_faults(wrong.with_usual(SHOP))
+            }
             Fault::DiskFull => stack.all_in_one.set_full_disk(true),
         }
     }
 
-    pub(super) async fn end(self, field: &mut Field<'_>) {
-        let Field {
+    pub(super) async fn end(self, targets: &mut FaultTargets<'_>) {
+        let FaultTargets {
             stack,
-            ground,
+            servers,
             others,
-        } = field;
+        } = targets;
         match self {
             Fault::Killed(service) => stack.service(service).start(),
             Fault::ToldToEnd(service) => {
                 let service = stack.service(service);
                 let ended = service.ended().await;
                 assert!(
-                    ended.is_in_order() && ended.took < LIMIT,
+                    ended.is_orderly() && ended.took < EXIT_LIMIT,
                     "{}: {ended:?}",
                     service.name
                 );
@@ -127,42 +129,44 @@ impl Fault {
             }
             Fault::Frozen(service) => stack.service(service).resume(),
             Fault::Succeeded(_) => others.pop().expect("it was succeeded").kill().await,
-            Fault::Cut(wire) => ground.wire(wire).mend().await,
-            Fault::Slow(wire) | Fault::Silent(wire) => ground.wire(wire).set(Flow::Free),
-            Fault::BrokerRestarts => ground.broker.start_again().await,
-            Fault::BrokerAlarm => ground.broker.set_memory_alarm(false).await,
-            Fault::DatabaseRestarts | Fault::DatabaseCrashes => ground.database.start_again().await,
+            Fault::Cut(wire) => servers.wire(wire).mend().await,
+            Fault::Slow(wire) | Fault::Silent(wire) => servers.wire(wire).set(WireState::Open),
+            Fault::BrokerRestarts => servers.broker.start_again().await,
+            Fault::BrokerAlarm => servers.broker.set_memory_alarm(false).await,
+            Fault::DatabaseRestarts | Fault::DatabaseCrashes => {
+                servers.database.start_again().await
+            }
             Fault::DatabaseDisconnects => {}
             Fault::Away(System::Crm) => stack.crm.resume().await.unwrap(),
             Fault::Away(System::Shop) => stack.shop.resume().await.unwrap(),
-            Fault::Wrong(System::Crm, _) => stack.crm.set_faults(CRM),
-            Fault::Wrong(System::Shop, _) => stack.shop.set_faults(SHOP),
+            Fault::SystemMistake(System::Crm, _) => stack.crm.set_faults(CRM),
+            Fault::SystemMistake(System::Shop, _) => stack.shop.set_faults(SHOP),
             Fault::DiskFull => stack.all_in_one.set_full_disk(false),
         }
     }
 
-    /// What it strikes. At a time, one fault strikes a thing.
-    pub(super) fn strikes(self) -> &'static str {
+    /// The thing that the fault strikes. Only one fault at a time strikes a thing.
+    pub(super) fn target(self) -> &'static str {
         match self {
             Fault::Killed(service)
             | Fault::ToldToEnd(service)
             | Fault::Frozen(service)
             | Fault::Succeeded(service) => service,
-            Fault::Cut(wire) | Fault::Slow(wire) | Fault::Silent(wire) => wire.leads_to(),
-            Fault::BrokerRestarts | Fault::BrokerAlarm => Wire::ToTheBroker.leads_to(),
+            Fault::Cut(wire) | Fault::Slow(wire) | Fault::Silent(wire) => wire.server(),
+            Fault::BrokerRestarts | Fault::BrokerAlarm => ServerWire::ToTheBroker.server(),
             Fault::DatabaseRestarts | Fault::DatabaseCrashes | Fault::DatabaseDisconnects => {
-                Wire::ToTheDatabase.leads_to()
+                ServerWire::ToTheDatabase.server()
             }
-            Fault::Away(System::Crm) | Fault::Wrong(System::Crm, _) => "crm",
-            Fault::Away(System::Shop) | Fault::Wrong(System::Shop, _) => "shop",
-            // What the one process says would be lost with it.
+            Fault::Away(System::Crm) | Fault::SystemMistake(System::Crm, _) => "crm",
+            Fault::Away(System::Shop) | Fault::SystemMistake(System::Shop, _) => "shop",
+            // The one process is the target, since its log would be lost with it.
             Fault::DiskFull => "pomost",
         }
     }
 
-    /// For how long it lasts, in milliseconds. What stands still does so past its claims, and some past the broker's
-    /// patience.
-    pub(super) fn lasts(self) -> Range<u64> {
+    /// The range of its duration in milliseconds. A frozen service is frozen past its claims, and
+    /// sometimes past the heartbeats of the broker.
+    pub(super) fn duration_ms(self) -> Range<u64> {
         match self {
             Fault::Frozen(_) => 1_300..8_000,
             Fault::Succeeded(_) => 500..2_000,
@@ -171,10 +175,10 @@ impl Fault {
     }
 }
 
-/// Within which a service that is told to end is gone.
-const LIMIT: Duration = Duration::from_secs(25);
+/// Time that a service may take to end.
+const EXIT_LIMIT: Duration = Duration::from_secs(25);
 
-/// The systems are slow enough for records to be everywhere at any time.
+/// The usual plans. The systems are so slow that records are in all stages at any time.
 pub(super) const CRM: FaultPlan = FaultPlan {
     delay_ms: 120,
     faults: Vec::new(),
@@ -184,34 +188,34 @@ pub(super) const SHOP: FaultPlan = FaultPlan {
     faults: Vec::new(),
 };
 
-/// After the connection was closed, within the time for which that is reckoned with.
+/// The effect comes after the connection was closed, while the request is still in doubt.
 const ACT_LATE: FaultAction = FaultAction::EffectAfter { ms: 1_500 };
 
-/// Longer than the project's patience.
+/// Longer than the project's time-out.
 const LATE: FaultAction = FaultAction::Late { ms: 2_500 };
 
-impl Wrong {
-    /// This as well as what is usual.
-    fn among(self, usual: FaultPlan) -> FaultPlan {
+impl SystemMistake {
+    /// The plan of a system with this mistake beside the usual delay.
+    fn with_usual(self, usual: FaultPlan) -> FaultPlan {
         let asking = |status| FaultAction::Answer {
             status,
             retry_after: Some("1".to_owned()),
         };
         let (when, act) = match self {
-            Wrong::Throttles => (FaultTiming::Always, asking(429)),
-            Wrong::IsNotReady => (FaultTiming::Always, asking(503)),
-            Wrong::Fails => (FaultTiming::OneIn(2), FaultAction::answer(500)),
-            Wrong::RefusesCredentials => (FaultTiming::Always, FaultAction::answer(401)),
-            Wrong::HangsUp => (FaultTiming::OneIn(2), FaultAction::HangUp),
-            Wrong::HangsUpAfter => (FaultTiming::OneIn(3), FaultAction::HangUpAfter),
-            Wrong::ActsLate => (FaultTiming::OneIn(3), ACT_LATE),
-            Wrong::BreaksOff => (FaultTiming::OneIn(3), FaultAction::BreakOff),
-            Wrong::AnswersLate => (FaultTiming::OneIn(4), LATE),
-            Wrong::TalksNonsense => (FaultTiming::OneIn(3), FaultAction::Garbage),
+            SystemMistake::Throttles => (FaultTiming::Always, asking(429)),
+            SystemMistake::IsNotReady => (FaultTiming::Always, asking(503)),
+            SystemMistake::Fails => (FaultTiming::OneIn(2), FaultAction::answer(500)),
+            SystemMistake::RefusesCredentials => (FaultTiming::Always, FaultAction::answer(401)),
+            SystemMistake::HangsUp => (FaultTiming::OneIn(2), FaultAction::HangUp),
+            SystemMistake::HangsUpAfter => (FaultTiming::OneIn(3), FaultAction::HangUpAfter),
+            SystemMistake::ActsLate => (FaultTiming::OneIn(3), ACT_LATE),
+            SystemMistake::BreaksOff => (FaultTiming::OneIn(3), FaultAction::BreakOff),
+            SystemMistake::AnswersLate => (FaultTiming::OneIn(4), LATE),
+            SystemMistake::TalksNonsense => (FaultTiming::OneIn(3), FaultAction::Garbage),
         };
         let fault = Struck::new(when, act);
-        // A change that is made late undoes one that came after it, and nobody could know.
-        let fault = if self == Wrong::ActsLate {
+        // An update that takes effect late would undo a later one, and nobody could know.
+        let fault = if self == SystemMistake::ActsLate {
             fault.on("POST")
         } else {
             fault

@@ -1,14 +1,15 @@
-//! Faults of all kinds at moments that no one chose, round after round.
+//! Random faults of all kinds at random moments, round after round.
 //!
-//! [`fault`] is the list of what goes wrong, [`schedule`] draws from it what a round is, [`ground`] is what
-//! can be broken beside the services, [`round`] runs it and [`check`] says whether all is as it must be.
+//! [`fault`] lists the faults, [`schedule`] draws a round from them, [`servers`] has what can be
+//! broken beside the services, [`round`] runs the round and [`check`] has the conditions at its
+//! end.
 
 mod check;
 mod counts;
 mod fault;
-mod ground;
 mod round;
 mod schedule;
+mod servers;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -17,27 +18,28 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use ground::Ground;
-use schedule::Schedule;
+use schedule::RoundPlan;
+use servers::RoundServers;
 
-/// How many rounds there are at a time, each on servers of its own.
+/// Number of rounds at a time, each on servers of its own.
 const LANES: u64 = 2;
 
-/// A few rounds; `./tests/run faults` has many. Each has a seed, the one after the seed of the round before,
-/// so that any of them can be had again as the first.
+/// A few rounds, the same ones each time; `./tests/run faults` runs many others. The seed of a
+/// round is that of the round before it plus one, so that any round can be repeated as the first
+/// one.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_at_any_moment_lose_and_double_nothing() {
     let rounds = std::env::var("POMOST_TEST_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
     let (first, next) = (pomost_tests::seed(), AtomicU64::new(0));
     let lane = async || {
-        let (mut ground, mut failed) = (Ground::start().await, Vec::new());
+        let (mut servers, mut failed) = (RoundServers::start().await, Vec::new());
         while let Some(number) =
             Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < rounds)
         {
             let seed = first.wrapping_add(number);
-            if !passes(seed, &mut ground).await {
+            if !passes(seed, &mut servers).await {
                 failed.push(seed);
-                ground = Ground::start().await;
+                servers = RoundServers::start().await;
             }
         }
         failed
@@ -51,9 +53,9 @@ async fn faults_at_any_moment_lose_and_double_nothing() {
 }
 
 #[expect(clippy::print_stderr, reason = "says what a round was")]
-async fn passes(seed: u64, ground: &mut Ground) -> bool {
-    let (schedule, started) = (Schedule::draw(seed), std::time::Instant::now());
-    let passed = AssertUnwindSafe(round::run(&schedule, ground))
+async fn passes(seed: u64, servers: &mut RoundServers) -> bool {
+    let (schedule, started) = (RoundPlan::draw(seed), std::time::Instant::now());
+    let passed = AssertUnwindSafe(round::run(&schedule, servers))
         .catch_unwind()
         .await
         .is_ok();

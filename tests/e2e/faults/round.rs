@@ -1,22 +1,22 @@
-//! One round.
+//! The course of one round.
 
 use pomost_models::RunId;
 use pomost_sandbox::CrmEdit;
 use pomost_store::RunSummary;
-use pomost_tests::{Chance, Options, Stack, eventually, prove};
+use pomost_tests::{SeededRandom, Stack, StackOptions, eventually, with_stack};
 
 use super::{
-    check::{self, Due},
-    counts::Watch,
-    fault::{CRM, Field, SHOP},
-    ground::Ground,
-    schedule::{Blow, Schedule},
+    check::{self, ExpectedWave},
+    counts::CountWatch,
+    fault::{CRM, FaultTargets, SHOP},
+    schedule::{FaultGroup, RoundPlan},
+    servers::RoundServers,
 };
 
 const CUSTOMERS: u32 = 300;
 
-/// Small pages make small batches: more of them are under way at a time. The time-out is under what a late
-/// answer takes.
+/// Small pages make small batches, so that more of them are under way at a time. Late responses
+/// come after the time-out.
 const EDITS: [(&str, &str, &str); 3] = [
     ("flows/customers.yaml", "limit=200", "limit=20"),
     ("systems/crm.yaml", "timeout: 30s", "timeout: 2s"),
@@ -37,37 +37,37 @@ const EVERY_IN_ORDER: [(&str, &str, &str); 4] = {
 };
 
 /// Runs a round, and panics where something is not as it must be.
-pub(super) async fn run(schedule: &Schedule, ground: &mut Ground) {
-    let options = Options {
+pub(super) async fn run(schedule: &RoundPlan, servers: &mut RoundServers) {
+    let options = StackOptions {
         customers: CUSTOMERS,
-        // So that the broker soon gives what somebody who stands still has taken to others.
+        // The broker soon gives the messages of a frozen service to others.
         amqp_url: Some(format!(
             "{}?heartbeat=2",
-            ground.broker_wire.url(&ground.broker.url())
+            servers.broker_wire.url(&servers.broker.url())
         )),
-        database: Some(ground.database.url()),
-        database_url: Some(ground.database_wire.url(&ground.database.url())),
+        database: Some(servers.database.url()),
+        database_url: Some(servers.database_wire.url(&servers.database.url())),
         embedded: schedule.embedded,
         edits: if schedule.every {
             &EVERY_IN_ORDER
         } else {
             &EDITS
         },
-        ..Options::default()
+        ..StackOptions::default()
     };
-    prove(options, async |stack| {
+    with_stack(options, async |stack| {
         stack.crm.set_faults(CRM);
         stack.shop.set_faults(SHOP);
         let others = replicas(stack, schedule.replicas);
-        let field = Field {
+        let targets = FaultTargets {
             stack,
-            ground,
+            servers,
             others,
         };
-        Round {
+        RunningRound {
             schedule,
-            chance: Chance::of(schedule.seed),
-            field,
+            random: SeededRandom::from_seed(schedule.seed),
+            targets,
         }
         .run()
         .await;
@@ -91,101 +91,103 @@ fn replicas(stack: &mut Stack, of_each: usize) -> Vec<pomost_tests::Service> {
     others
 }
 
-struct Round<'a> {
-    schedule: &'a Schedule,
-    chance: Chance,
-    field: Field<'a>,
+struct RunningRound<'a> {
+    schedule: &'a RoundPlan,
+    random: SeededRandom,
+    targets: FaultTargets<'a>,
 }
 
-impl Round<'_> {
+impl RunningRound<'_> {
     async fn run(mut self) {
-        let first = Due::at_first(&self.field.stack.crm);
-        let (first_run, first_watch) = self.wave(&first, 0).await;
+        let first = ExpectedWave::at_first(&self.targets.stack.crm);
+        let (first_run, first_watch) = self.run_wave(&first, 0).await;
         if self.schedule.overlapping {
-            self.field.stack.extracted(first_run).await;
+            self.targets.stack.extracted(first_run).await;
         } else {
             self.settled(first_run).await;
         }
-        self.field.stack.crm.edit(&changes());
-        let second = Due::since_the_cursor(self.field.stack).await;
-        let (second_run, second_watch) = self.wave(&second, 1).await;
+        self.targets.stack.crm.edit(&changes());
+        let second = ExpectedWave::since_the_cursor(self.targets.stack).await;
+        let (second_run, second_watch) = self.run_wave(&second, 1).await;
         let first_summary = self.settled(first_run).await;
-        first.was_read(self.field.stack, &first_summary).await;
+        first
+            .assert_was_read(self.targets.stack, &first_summary)
+            .await;
         if self.schedule.every {
-            self.discard_what_others_wait_for(first_run).await;
+            self.discard_dead_letters(first_run).await;
         }
         let second_summary = self.settled(second_run).await;
         first_watch.end().await;
         second_watch.end().await;
         self.end().await;
-        let Round {
+        let RunningRound {
             schedule,
-            field: Field { stack, .. },
+            targets: FaultTargets { stack, .. },
             ..
         } = self;
-        second.was_read(stack, &second_summary).await;
+        second.assert_was_read(stack, &second_summary).await;
         let some_are_skipped = schedule.overlapping && !schedule.every;
-        check::the_shop_was_asked_for_what_was_due(stack, [&first, &second], some_are_skipped);
+        check::assert_shop_got_the_right_requests(stack, [&first, &second], some_are_skipped);
     }
 
-    /// Has a run read what is due while faults strike.
-    async fn wave(&mut self, due: &Due, wave: usize) -> (RunId, Watch) {
-        let run = self.field.stack.request_run().await;
-        let watch = Watch::over(self.field.stack.store.clone(), run);
+    /// Runs the flow over the rows that are due while faults strike.
+    async fn run_wave(&mut self, due: &ExpectedWave, wave: usize) -> (RunId, CountWatch) {
+        let run = self.targets.stack.request_run().await;
+        let watch = CountWatch::over(self.targets.stack.store.clone(), run);
         for blow in &self.schedule.waves[wave] {
-            self.has_settled(run, due.rows.len() as u64 * blow.at / 100)
+            self.wait_for_settled(run, due.rows.len() as u64 * blow.at / 100)
                 .await;
-            self.chance.moment().await;
+            self.random.short_pause().await;
             self.strike(blow).await;
         }
         (run, watch)
     }
 
     /// Waits until so many records of a run have settled.
-    async fn has_settled(&self, run: RunId, records: u64) {
-        eventually(async || match self.field.stack.run(run).await?.counts {
+    async fn wait_for_settled(&self, run: RunId, records: u64) {
+        eventually(async || match self.targets.stack.run(run).await?.counts {
             counts if counts.outcomes.values().sum::<u64>() >= records => Ok(()),
             counts => Err(format!("{counts:?}, and {records} were to settle")),
         })
         .await;
     }
 
-    async fn strike(&mut self, blow: &Blow) {
+    async fn strike(&mut self, blow: &FaultGroup) {
         for fault in &blow.faults {
-            fault.begin(&mut self.field).await;
-            self.chance.moment().await;
+            fault.begin(&mut self.targets).await;
+            self.random.short_pause().await;
         }
-        tokio::time::sleep(blow.lasts).await;
+        tokio::time::sleep(blow.duration).await;
         for fault in &blow.faults {
-            fault.end(&mut self.field).await;
+            fault.end(&mut self.targets).await;
         }
-        self.start_the_fallen();
+        self.restart_services_that_gave_up();
     }
 
-    /// A service that comes up amidst an outage may give up, and be started again by whoever looks after
-    /// it. One that was ready goes on whatever happens.
-    fn start_the_fallen(&mut self) {
-        let Field { stack, others, .. } = &mut self.field;
+    /// Starts services again that gave up while they started during an outage. One that was ready
+    /// goes on whatever happens.
+    fn restart_services_that_gave_up(&mut self) {
+        let FaultTargets { stack, others, .. } = &mut self.targets;
         for service in stack.services().into_iter().chain(others) {
-            service.start_if_it_gave_up();
+            service.restart_if_it_gave_up();
         }
     }
 
     async fn settled(&self, run: RunId) -> RunSummary {
-        self.field.stack.settled(run).await
+        self.targets.stack.settled(run).await
     }
 
-    /// A change that is dead holds up those after it until somebody decides.
-    async fn discard_what_others_wait_for(&self, run: RunId) {
+    /// Discards the dead letters of a run: later changes of their keys wait until somebody decides.
+    async fn discard_dead_letters(&self, run: RunId) {
         let letters = self
-            .field
+            .targets
             .stack
             .dead_letters()
             .await
             .into_iter()
             .filter(|letter| letter.run == run);
         let ids: Vec<String> = letters.map(|letter| letter.id).collect();
-        self.field
+        self.targets
             .stack
             .store
             .discard_dead_letters(&ids)
@@ -193,18 +195,19 @@ impl Round<'_> {
             .unwrap();
     }
 
-    /// Ends all services, once they have done all that there is to do.
+    /// Ends all services once the queues are empty.
     async fn end(&mut self) {
-        for other in &mut self.field.others {
+        for other in &mut self.targets.others {
             other.ready().await;
             let ended = other.terminate().await;
             assert!(ended.status.success(), "{}: {ended:?}", other.name);
         }
-        self.field.stack.finish().await;
+        self.targets.stack.finish().await;
     }
 }
 
-/// Many change, some only seem to, some go and some come.
+/// The changes between the waves: many customers change, some only seem to, some are archived and
+/// some are new.
 fn changes() -> CrmEdit {
     let every = |step: usize, from: u32| (from..CUSTOMERS).step_by(step).collect();
     CrmEdit {

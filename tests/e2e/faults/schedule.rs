@@ -1,47 +1,47 @@
-//! What a round is, drawn from a seed.
+//! The plan of a round, drawn from a seed.
 
 use std::{fmt, ops::Range, time::Duration};
 
-use pomost_tests::Chance;
+use pomost_tests::SeededRandom;
 
 use super::{
     fault::{
         Fault::{self, *},
         System::{self, *},
-        Wrong::{self, *},
+        SystemMistake::{self, *},
     },
-    ground::Wire::*,
+    servers::ServerWire::*,
 };
 
 /// A round: records cross while faults strike, then what changed crosses while others do.
-pub(super) struct Schedule {
+pub(super) struct RoundPlan {
     pub(super) seed: u64,
-    /// Whether it is `pomost run` on its embedded files.
+    /// True for `pomost run` on its embedded files.
     pub(super) embedded: bool,
-    /// How many processes there are of each service.
+    /// Number of processes of each service.
     pub(super) replicas: usize,
-    /// Whether the changes come while the records before them are still under way.
+    /// True where the changes come while the records before them are still under way.
     pub(super) overlapping: bool,
-    /// Whether each change is applied, in order; otherwise the latest.
+    /// True where every change is applied, in order; otherwise only the latest.
     pub(super) every: bool,
-    pub(super) waves: [Vec<Blow>; 2],
+    pub(super) waves: [Vec<FaultGroup>; 2],
 }
 
 /// Faults that strike together.
 #[derive(Debug)]
-pub(super) struct Blow {
-    /// When so many of a hundred records of the wave have settled.
+pub(super) struct FaultGroup {
+    /// The percentage of the wave's records that have settled when it begins.
     pub(super) at: u64,
     pub(super) faults: Vec<Fault>,
-    pub(super) lasts: Duration,
+    pub(super) duration: Duration,
 }
 
-/// One round in so many is of an embedded runner.
+/// One round in this many is of an embedded runner.
 const EMBEDDED: usize = 6;
 
 const SERVICES: [&str; 3] = ["extractor", "transformer", "loader"];
 
-const WRONGS: [Wrong; 10] = [
+const WRONGS: [SystemMistake; 10] = [
     Throttles,
     IsNotReady,
     Fails,
@@ -54,14 +54,14 @@ const WRONGS: [Wrong; 10] = [
     TalksNonsense,
 ];
 
-impl Schedule {
-    pub(super) fn draw(seed: u64) -> Schedule {
-        let mut chance = Chance::of(seed);
+impl RoundPlan {
+    pub(super) fn draw(seed: u64) -> RoundPlan {
+        let mut chance = SeededRandom::from_seed(seed);
         let embedded = chance.below(EMBEDDED) == 0;
         let replicas = if embedded { 1 } else { 1 + chance.below(2) };
         let [overlapping, every] = [(); 2].map(|()| chance.below(2) == 0);
         let waves = [3, 2].map(|blows| wave(&mut chance, blows, embedded));
-        Schedule {
+        RoundPlan {
             seed,
             embedded,
             replicas,
@@ -72,8 +72,8 @@ impl Schedule {
     }
 }
 
-/// One blow in each equal part of the wave.
-fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
+/// Draws a wave, with one blow in each equal part.
+fn wave(chance: &mut SeededRandom, blows: u64, embedded: bool) -> Vec<FaultGroup> {
     let moments = chance.moments(blows, 90);
     moments
         .into_iter()
@@ -81,27 +81,29 @@ fn wave(chance: &mut Chance, blows: u64, embedded: bool) -> Vec<Blow> {
         .collect()
 }
 
-fn blow(chance: &mut Chance, at: u64, embedded: bool) -> Blow {
+fn blow(chance: &mut SeededRandom, at: u64, embedded: bool) -> FaultGroup {
     let mut faults: Vec<Fault> = Vec::new();
     for _ in 0..=chance.below(3) {
         let fault = fault(chance, embedded);
-        if faults
-            .iter()
-            .all(|other| other.strikes() != fault.strikes())
-        {
+        if faults.iter().all(|other| other.target() != fault.target()) {
             faults.push(fault);
         }
     }
     let lasts = faults.iter().map(|fault| {
-        let Range { start, end } = fault.lasts();
+        let Range { start, end } = fault.duration_ms();
         start + chance.below((end - start) as usize) as u64
     });
-    let lasts = Duration::from_millis(lasts.max().unwrap_or(0));
-    Blow { at, faults, lasts }
+    let duration = Duration::from_millis(lasts.max().unwrap_or(0));
+    FaultGroup {
+        at,
+        faults,
+        duration,
+    }
 }
 
-/// What strikes the services comes most often, and the broker least, which takes long to be back.
-fn fault(chance: &mut Chance, embedded: bool) -> Fault {
+/// Draws a fault. Those of the services are the most frequent ones, and those of the broker, which
+/// takes long to be back, the rarest.
+fn fault(chance: &mut SeededRandom, embedded: bool) -> Fault {
     let service = if embedded {
         "pomost"
     } else {
@@ -126,21 +128,22 @@ fn fault(chance: &mut Chance, embedded: bool) -> Fault {
     chance.pick(kinds)
 }
 
-/// A source that talks nonsense ends its run, and that is as it must be; and it does nothing that could be late.
-fn of_a_system(chance: &mut Chance) -> Vec<Fault> {
+/// The faults of one of the systems. The CRM does not talk nonsense, which rightly ends a run, and
+/// has no effects that could be late.
+fn of_a_system(chance: &mut SeededRandom) -> Vec<Fault> {
     let system: System = chance.pick(vec![Crm, Shop]);
     let wrongs = WRONGS
         .into_iter()
         .filter(|wrong| system == Shop || !matches!(wrong, TalksNonsense | ActsLate));
     wrongs
-        .map(|wrong| Fault::Wrong(system, wrong))
+        .map(|wrong| Fault::SystemMistake(system, wrong))
         .chain([Away(system)])
         .collect()
 }
 
-impl fmt::Display for Schedule {
+impl fmt::Display for RoundPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Schedule {
+        let RoundPlan {
             seed,
             embedded,
             replicas,
@@ -168,7 +171,7 @@ impl fmt::Display for Schedule {
             write!(
                 f,
                 "\n  at {} %, for {:?}: {:?}",
-                blow.at, blow.lasts, blow.faults
+                blow.at, blow.duration, blow.faults
             )?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use http::Method;
 use pomost_http::{FailureClass, OutgoingRequest};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::support::{Reply, Server, SystemFile, things};
+use crate::support::{FakeServer, Reply, SystemFile, things};
 
 const MIB: usize = 1 << 20;
 
@@ -25,8 +25,8 @@ async fn compressed(coding: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn answering(reply: Reply) -> (Server, SystemFile) {
-    let server = Server::start(move |_| reply.clone()).await;
+async fn answering(reply: Reply) -> (FakeServer, SystemFile) {
+    let server = FakeServer::start(move |_| reply.clone()).await;
     let system = SystemFile::at(&server.url).with("max_answer: 1MiB");
     (server, system)
 }
@@ -40,7 +40,11 @@ async fn what_is_asked_for_compressed_is_read() {
         let (server, system) = answering(reply).await;
         let answer = system.lone().await.send(things(&server.url)).await.unwrap();
         assert!(answer.body == body, "{coding}");
-        assert!(server.seen()[0].header("accept-encoding").contains(coding));
+        assert!(
+            server.requests()[0]
+                .header("accept-encoding")
+                .contains(coding)
+        );
     }
 }
 

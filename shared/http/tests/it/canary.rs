@@ -8,7 +8,7 @@ use std::{
 use pomost_http::AlertHook;
 use tracing::Level;
 
-use crate::support::{Authority, Fault, Reply, Server, SystemFile, things};
+use crate::support::{Authority, FakeServer, Fault, Reply, SystemFile, things};
 
 /// The log.
 #[derive(Clone, Default)]
@@ -89,7 +89,7 @@ async fn tokens_and_secrets_are_in_no_log_no_error_and_no_debug_text() {
 #[tokio::test]
 async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
     let (log, _guard) = Log::start();
-    let server = Server::start(|seen| match seen.path.as_str() {
+    let server = FakeServer::start(|seen| match seen.path.as_str() {
         "/login" => Reply::of(200, r#"{"token":"token-CANARY"}"#),
         _ => Reply::of(400, format!("not for {}", seen.header("authorization"))),
     })
@@ -124,14 +124,14 @@ async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
 #[tokio::test]
 async fn the_url_of_a_hook_is_in_no_log_and_no_error() {
     let (log, _guard) = Log::start();
-    let server = Server::start(|seen| Reply::of(404, format!("no {}", seen.path))).await;
+    let server = FakeServer::start(|seen| Reply::of(404, format!("no {}", seen.path))).await;
     let mut shown = String::new();
     for url in [&server.url, "http://127.0.0.1:1"] {
         let hook = AlertHook::new(format!("{url}/CANARY").into()).unwrap();
         let failure = hook.post("the shop is down").await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
-    assert_eq!(server.asked("/CANARY"), 1);
+    assert_eq!(server.count_path("/CANARY"), 1);
     assert!(
         shown.contains("alerts.yaml: POST to 'url' answered 404 Not Found"),
         "{shown}"

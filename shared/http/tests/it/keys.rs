@@ -2,11 +2,11 @@
 
 use pomost_http::FailureClass;
 
-use crate::support::{Reply, Server, SystemFile, things};
+use crate::support::{FakeServer, Reply, SystemFile, things};
 
 #[tokio::test]
 async fn a_key_travels_where_the_system_expects_it() {
-    let server = Server::start(|_| Reply::ok()).await;
+    let server = FakeServer::start(|_| Reply::ok()).await;
     let system = |auth: &str| {
         SystemFile::at(&server.url)
             .with(&format!("auth: {auth}"))
@@ -40,7 +40,11 @@ async fn a_key_travels_where_the_system_expects_it() {
             .send(things(&server.url))
             .await
             .unwrap();
-        assert_eq!(server.seen().last().unwrap().header(name), value, "{auth}");
+        assert_eq!(
+            server.requests().last().unwrap().header(name),
+            value,
+            "{auth}"
+        );
     }
     let in_query = system("{ api_key: { query: key, value: '${KEY}' } }");
     in_query
@@ -49,12 +53,12 @@ async fn a_key_travels_where_the_system_expects_it() {
         .send(things(&server.url))
         .await
         .unwrap();
-    assert_eq!(server.seen().last().unwrap().query, "key=k+1");
+    assert_eq!(server.requests().last().unwrap().query_text, "key=k+1");
 }
 
 #[tokio::test]
 async fn a_fixed_key_that_is_refused_is_not_tried_again() {
-    let server = Server::start(|_| Reply::of(401, "{}")).await;
+    let server = FakeServer::start(|_| Reply::of(401, "{}")).await;
     let system = SystemFile::at(&server.url)
         .with("auth: { bearer: { token: '${KEY}' } }")
         .set("KEY", "k1");
@@ -65,7 +69,7 @@ async fn a_fixed_key_that_is_refused_is_not_tried_again() {
         .await
         .unwrap_err();
     assert_eq!(
-        (failure.class, server.seen().len()),
+        (failure.class, server.requests().len()),
         (FailureClass::Unauthorised, 1)
     );
 }
@@ -73,7 +77,8 @@ async fn a_fixed_key_that_is_refused_is_not_tried_again() {
 #[tokio::test]
 async fn a_key_that_a_system_repeats_is_not_quoted() {
     let server =
-        Server::start(|seen| Reply::of(400, format!("bad {}", seen.header("authorization")))).await;
+        FakeServer::start(|seen| Reply::of(400, format!("bad {}", seen.header("authorization"))))
+            .await;
     let system = SystemFile::at(&server.url);
     let system = system
         .with("auth: { basic: { username: us, password: '${KEY}' } }")

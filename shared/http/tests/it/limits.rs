@@ -7,11 +7,11 @@ use std::{
 
 use pomost_http::FailureClass;
 
-use crate::support::{Reply, Server, SystemFile, things};
+use crate::support::{FakeServer, Reply, SystemFile, things};
 
 #[tokio::test]
 async fn where_nothing_remains_no_request_is_started_before_the_reset() {
-    let server = Server::start(|_| {
+    let server = FakeServer::start(|_| {
         Reply::ok()
             .with("x-ratelimit-remaining", 0)
             .with("x-ratelimit-reset", 3000)
@@ -28,13 +28,13 @@ async fn where_nothing_remains_no_request_is_started_before_the_reset() {
             "{left:?}"
         );
     }
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_short_pause_is_waited_for() {
     let first = AtomicBool::new(true);
-    let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
+    let server = FakeServer::start(move |_| match first.swap(false, Ordering::SeqCst) {
         true => Reply::ok().with("ratelimit", "\"default\";r=0;t=1"),
         false => Reply::ok().with("ratelimit", "\"default\";r=9;t=60"),
     })
@@ -50,7 +50,7 @@ async fn a_short_pause_is_waited_for() {
 
 #[tokio::test]
 async fn too_many_requests_take_the_reset_for_their_delay_and_stop_the_others() {
-    let server = Server::start(|_| Reply::of(429, "{}").with("ratelimit-reset", 60)).await;
+    let server = FakeServer::start(|_| Reply::of(429, "{}").with("ratelimit-reset", 60)).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert_eq!(
@@ -61,5 +61,5 @@ async fn too_many_requests_take_the_reset_for_their_delay_and_stop_the_others() 
         client.send(things(&server.url)).await.unwrap_err().class,
         FailureClass::Throttled
     );
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     renewal::until,
-    support::{Authority, Place, Reply, Server, SystemFile, by, on_both, things},
+    support::{Authority, FakeServer, Place, Reply, SystemFile, by, on_both, things},
 };
 
 /// A system that gets its tokens at a URL.
@@ -30,11 +30,11 @@ fn system(url: &str, token_url: &str) -> SystemFile {
 }
 
 /// A server whose token endpoint gives one answer until it is mended.
-async fn server(answer: fn(&str) -> Reply) -> (Server, Arc<AtomicBool>) {
+async fn server(answer: fn(&str) -> Reply) -> (FakeServer, Arc<AtomicBool>) {
     let is_mended = Arc::new(AtomicBool::new(false));
     let mended = is_mended.clone();
     let server =
-        Server::start(
+        FakeServer::start(
             move |seen| match (seen.path.as_str(), mended.load(Ordering::Relaxed)) {
                 ("/token", true) => Reply::of(200, r#"{"access_token":"token-1"}"#),
                 ("/token", false) => answer(&seen.body),
@@ -64,7 +64,7 @@ async fn outage(store: &Arc<dyn Store>, there_is_one: bool) -> Option<(String, S
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// Makes the next probe, and says if it succeeds.
-async fn try_again(client: &SystemClient, server: &Server, clock: &ManualClock) -> bool {
+async fn try_again(client: &SystemClient, server: &FakeServer, clock: &ManualClock) -> bool {
     clock.advance(LONGEST_REST);
     client.until_ready().await;
     client.send(things(&server.url)).await.is_ok()
@@ -106,7 +106,7 @@ const CASES: [Case; 9] = [
     (
         |_| Reply::of(500, "{}"),
         FailureClass::Unreachable,
-        "answers 500 Internal Server Error",
+        "answers 500 Internal FakeServer Error",
     ),
     (
         |_| Reply::of(429, "{}").with("retry-after", 1),
@@ -155,13 +155,13 @@ async fn is_an_outage((answer, class, reason): Case) {
     for _ in 0..5 {
         assert!(client.send(things(&server.url)).await.unwrap_err().not_sent);
     }
-    assert_eq!(server.asked("/token"), 1, "{failure}");
+    assert_eq!(server.count_path("/token"), 1, "{failure}");
     assert!(!try_again(&client, &server, &clock).await);
-    assert_eq!(server.asked("/token"), 2, "{failure}");
+    assert_eq!(server.count_path("/token"), 2, "{failure}");
     is_mended.store(true, Ordering::Relaxed);
     assert!(try_again(&client, &server, &clock).await);
     assert_eq!(
-        (outage(&store, false).await, server.asked("/token")),
+        (outage(&store, false).await, server.count_path("/token")),
         (None, 3)
     );
 }
@@ -182,7 +182,7 @@ async fn a_token_endpoint_that_nobody_listens_at_or_that_is_silent_is_an_outage(
             "{failure}"
         );
     }
-    assert_eq!(server.asked("/things"), 0);
+    assert_eq!(server.count_path("/things"), 0);
 }
 
 /// The store is away, or another replica has the lease and does not come to an end.
@@ -220,7 +220,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
             .unwrap()
             .unwrap();
         fails().await;
-        assert_eq!(server.asked("/token"), 0);
+        assert_eq!(server.count_path("/token"), 0);
         store.release_lease(&lease).await.unwrap();
         until_sent(&client, &server).await;
         assert_eq!(store.outages(Outage::FORGOTTEN_AFTER).await.unwrap(), []);
@@ -228,7 +228,7 @@ async fn what_fails_of_our_own_while_tokens_are_renewed_is_no_outage() {
     .await;
 }
 
-async fn until_sent(client: &SystemClient, server: &Server) {
+async fn until_sent(client: &SystemClient, server: &FakeServer) {
     let sending = async { while client.send(things(&server.url)).await.is_err() {} };
     timeout(Duration::from_secs(30), sending).await.unwrap();
 }
@@ -239,7 +239,7 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
     on_both(|place: Place| async move {
         let is_silent = Arc::new(AtomicBool::new(false));
         let silent = is_silent.clone();
-        let server = Server::start(move |_| match silent.load(Ordering::Relaxed) {
+        let server = FakeServer::start(move |_| match silent.load(Ordering::Relaxed) {
             false => Reply::of(500, "{}"),
             true => Reply::ok().that_never_ends(),
         })
@@ -259,7 +259,7 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
             let (client, url) = (clients[0].clone(), server.url.clone());
             async move { client.send(things(&url)).await.map(drop) }
         });
-        until(|| server.asked("/token") == 3).await;
+        until(|| server.count_path("/token") == 3).await;
         clients[1].until_ready().await;
         assert!(
             clients[1]
@@ -268,7 +268,10 @@ async fn of_all_replicas_one_at_a_time_asks_for_tokens_while_there_are_none() {
                 .unwrap_err()
                 .not_sent
         );
-        assert_eq!((server.asked("/token"), server.asked("/things")), (3, 0));
+        assert_eq!(
+            (server.count_path("/token"), server.count_path("/things")),
+            (3, 0)
+        );
         probing.abort();
     })
     .await;
@@ -311,15 +314,14 @@ async fn a_refused_refresh_token_is_an_outage_that_says_what_to_do_also_where_an
 async fn what_fails_while_a_system_is_down_for_another_reason_is_told() {
     let is_of_tokens = Arc::new(AtomicBool::new(false));
     let of_tokens = is_of_tokens.clone();
-    let server =
-        Server::start(
-            move |seen| match (seen.path.as_str(), of_tokens.load(Ordering::Relaxed)) {
-                ("/token", true) => Reply::of(401, r#"{"error":"invalid_client"}"#),
-                ("/token", false) => Reply::of(200, r#"{"access_token":"token-1","expires_in":1}"#),
-                _ => Reply::of(500, "{}"),
-            },
-        )
-        .await;
+    let server = FakeServer::start(move |seen| {
+        match (seen.path.as_str(), of_tokens.load(Ordering::Relaxed)) {
+            ("/token", true) => Reply::of(401, r#"{"error":"invalid_client"}"#),
+            ("/token", false) => Reply::of(200, r#"{"access_token":"token-1","expires_in":1}"#),
+            _ => Reply::of(500, "{}"),
+        }
+    })
+    .await;
     let directory = tempfile::tempdir().unwrap();
     let store = Place::Sqlite(directory.path().join("state.db"))
         .open()

@@ -4,14 +4,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use pomost_http::FailureClass;
 use serde_json::Value;
 
-use crate::support::{Reply, Seen, Server, SystemFile, things};
+use crate::support::{FakeServer, ReceivedRequest, Reply, SystemFile, things};
 
 const TOKEN: &str = r#"{"access_token":"token-1","token_type":"Bearer","expires_in":"3600"}"#;
 
-type Answer = fn(&Seen) -> Reply;
+type Answer = fn(&ReceivedRequest) -> Reply;
 
-async fn server(answer: Answer) -> Server {
-    Server::start(move |seen| {
+async fn server(answer: Answer) -> FakeServer {
+    FakeServer::start(move |seen| {
         if seen.path == "/token" {
             answer(seen)
         } else {
@@ -21,7 +21,7 @@ async fn server(answer: Answer) -> Server {
     .await
 }
 
-fn system(server: &Server, lines: &str) -> SystemFile {
+fn system(server: &FakeServer, lines: &str) -> SystemFile {
     let url = &server.url;
     let auth =
         format!("auth:\n  oauth2:\n    token_url: {url}/token\n    client_id: 'us:+'\n{lines}");
@@ -33,7 +33,7 @@ fn system(server: &Server, lines: &str) -> SystemFile {
 }
 
 /// The token request that a system's first request brings about.
-async fn asked(lines: &str) -> Seen {
+async fn asked(lines: &str) -> ReceivedRequest {
     let server = server(|_| Reply::of(200, TOKEN)).await;
     system(&server, lines)
         .lone()
@@ -41,7 +41,7 @@ async fn asked(lines: &str) -> Seen {
         .send(things(&server.url))
         .await
         .unwrap();
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].header("authorization"), "Bearer token-1");
     seen[0].clone()
@@ -178,7 +178,7 @@ async fn whatever_a_token_endpoint_answers_no_record_is_at_fault() {
             .unwrap_err();
         assert_eq!(failure.class, class, "{failure}");
         assert_eq!(
-            (server.asked("/token"), server.asked("/things")),
+            (server.count_path("/token"), server.count_path("/things")),
             (1, 0),
             "{failure}"
         );
@@ -225,5 +225,9 @@ async fn a_failure_is_not_repeated_by_everybody_who_waits() {
     let sending = (0..50).map(|_| client.send(things(&server.url)));
     let ended = futures_util::future::join_all(sending).await;
     assert!(ended.iter().all(Result::is_err));
-    assert!(server.asked("/token") <= 3, "{}", server.asked("/token"));
+    assert!(
+        server.count_path("/token") <= 3,
+        "{}",
+        server.count_path("/token")
+    );
 }

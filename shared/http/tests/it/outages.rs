@@ -14,15 +14,15 @@ use pomost_http::{Failure, FailureClass, ManualClock, SystemClient};
 use pomost_store::Store;
 use tokio::time::timeout;
 
-use crate::support::{Place, Reply, Server, SystemFile, by, on_both, things};
+use crate::support::{FakeServer, Place, Reply, SystemFile, by, on_both, things};
 
 /// The rest of a system before its first probe.
 const REST: Duration = Duration::from_secs(1);
 
 /// A server that answers with a status that can be changed; 0 is no answer at all.
-async fn server(status: &Arc<AtomicUsize>) -> Server {
+async fn server(status: &Arc<AtomicUsize>) -> FakeServer {
     let status = status.clone();
-    Server::start(move |_| match status.load(Ordering::Relaxed) {
+    FakeServer::start(move |_| match status.load(Ordering::Relaxed) {
         0 => Reply::ok().that_never_ends(),
         status => Reply::of(status as u16, "{}"),
     })
@@ -34,13 +34,13 @@ fn answering(status: usize) -> Arc<AtomicUsize> {
 }
 
 /// Makes requests that fail until the system is seen to be down.
-async fn goes_down(client: &SystemClient, server: &Server) {
+async fn goes_down(client: &SystemClient, server: &FakeServer) {
     while !client.is_down() {
         client.send(things(&server.url)).await.unwrap_err();
     }
 }
 
-async fn turned_away(client: &SystemClient, server: &Server) -> Failure {
+async fn turned_away(client: &SystemClient, server: &FakeServer) -> Failure {
     let failure = client.send(things(&server.url)).await.unwrap_err();
     assert!(
         failure.not_sent && failure.class == FailureClass::Throttled,
@@ -73,7 +73,7 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
         let left = turned_away(&client, &server).await.retry_after.unwrap();
         assert!(left <= Duration::from_secs(1), "{left:?}");
     }
-    assert_eq!(server.seen().len(), 10);
+    assert_eq!(server.requests().len(), 10);
     status.store(422, Ordering::Relaxed);
     clock.advance(REST);
     client.until_ready().await;
@@ -84,7 +84,7 @@ async fn after_ten_failures_requests_are_turned_away_until_one_that_tries_succee
     assert!(!client.is_down() && client.may_have_been_down_since(began));
     clock.advance(REST);
     assert!(!client.may_have_been_down_since(clock.now()));
-    assert_eq!(server.seen().len(), 11);
+    assert_eq!(server.requests().len(), 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
         for client in &clients {
             goes_down(client, &server).await;
         }
-        assert_eq!(server.seen().len(), 20);
+        assert_eq!(server.requests().len(), 20);
         status.store(0, Ordering::Relaxed);
         clock.advance(REST);
         clients[0].until_ready().await;
@@ -107,12 +107,12 @@ async fn of_all_replicas_one_at_a_time_tries_whether_the_system_is_back() {
             let (client, url) = (clients[0].clone(), server.url.clone());
             async move { client.send(things(&url)).await.map(drop) }
         });
-        while server.seen().len() < 21 {
+        while server.requests().len() < 21 {
             tokio::task::yield_now().await;
         }
         clients[1].until_ready().await;
         turned_away(&clients[1], &server).await;
-        assert_eq!(server.seen().len(), 21);
+        assert_eq!(server.requests().len(), 21);
         first.abort();
         first.await.unwrap_err();
         status.store(200, Ordering::Relaxed);
@@ -144,7 +144,7 @@ async fn a_try_that_is_dropped_makes_room_for_the_next() {
         let mut hanging = Box::pin(client.send(things(&server.url)));
         poll_fn(|context| {
             assert!(hanging.as_mut().poll(context).is_pending());
-            if server.seen().len() > 10 {
+            if server.requests().len() > 10 {
                 Poll::Ready(())
             } else {
                 context.waker().wake_by_ref();

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use pomost_http::{FailureClass, SystemClient};
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, Reply, Server, SystemFile, on_postgres, things};
+use crate::support::{FakeServer, Place, Reply, SystemFile, on_postgres, things};
 
 const PROCESSES: usize = 3;
 
@@ -59,7 +59,8 @@ async fn processes_use_up_the_quota_that_they_share_and_no_more() {
     on_postgres(|place| async move {
         let quota = Arc::new(Mutex::new(Quota::default()));
         let counted = quota.clone();
-        let server = Server::start(move |_| counted.lock().unwrap().answer(Instant::now())).await;
+        let server =
+            FakeServer::start(move |_| counted.lock().unwrap().answer(Instant::now())).await;
         let processes: Vec<Child> = (0..PROCESSES).map(|_| start(&server, &place)).collect();
         for process in processes {
             let output = process.wait_with_output().await.unwrap();
@@ -84,7 +85,7 @@ async fn processes_use_up_the_quota_that_they_share_and_no_more() {
     .await;
 }
 
-fn start(server: &Server, place: &Place) -> Child {
+fn start(server: &FakeServer, place: &Place) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",

@@ -15,7 +15,7 @@ use pomost_models::Lane;
 use pomost_store::Store;
 use tokio::time::timeout;
 
-use crate::support::{Authority, Place, Reply, Server, SystemFile, on_both, things};
+use crate::support::{Authority, FakeServer, Place, Reply, SystemFile, on_both, things};
 
 /// Two clients of the system, each with a connection to the store of its own.
 async fn two(system: &SystemFile, place: &Place) -> [SystemClient; 2] {
@@ -32,7 +32,7 @@ async fn throttled(client: &SystemClient, server: &str) -> Failure {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_of_all_replicas_are_spread_evenly() {
     on_both(|place| async move {
-        let server = Server::start(|_| Reply::ok()).await;
+        let server = FakeServer::start(|_| Reply::ok()).await;
         let clients = two(
             &SystemFile::at(&server.url).with("rate_limit: 100/10s"),
             &place,
@@ -46,14 +46,14 @@ async fn requests_of_all_replicas_are_spread_evenly() {
             .for_each(|answer| drop(answer.unwrap()));
         let took = began.elapsed();
         assert!(took >= Duration::from_millis(900), "{took:?}");
-        assert_eq!(server.seen().len(), 10);
+        assert_eq!(server.requests().len(), 10);
     })
     .await;
 }
 
 #[tokio::test]
 async fn what_was_not_used_may_come_later_at_once_and_no_more() {
-    let server = Server::start(|_| Reply::ok()).await;
+    let server = FakeServer::start(|_| Reply::ok()).await;
     let client = SystemFile::at(&server.url)
         .with("rate_limit: { limit: 1/h, burst: 4 }")
         .lone()
@@ -68,7 +68,7 @@ async fn what_was_not_used_may_come_later_at_once_and_no_more() {
             "{left:?}"
         );
     }
-    assert_eq!(server.seen().len(), 5);
+    assert_eq!(server.requests().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +82,8 @@ async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
     ] {
         on_both(|place| async move {
             let server =
-                Server::start(move |_| Reply::of(status, "{}").with("retry-after", asked)).await;
+                FakeServer::start(move |_| Reply::of(status, "{}").with("retry-after", asked))
+                    .await;
             let [one, other] = two(&SystemFile::at(&server.url).with(lines), &place).await;
             assert_eq!(throttled(&one, &server.url).await.status, Some(status));
             // All at once, as the requests of a batch: nobody has looked before.
@@ -90,7 +91,7 @@ async fn when_one_replica_is_told_to_wait_the_others_wait_as_well() {
                 let left = told.retry_after.unwrap().as_secs();
                 assert!(told.not_sent && left > 200 && left <= 300, "{told}");
             }
-            assert_eq!(server.seen().len(), 1);
+            assert_eq!(server.requests().len(), 1);
         })
         .await;
     }
@@ -102,7 +103,7 @@ async fn when_a_hold_is_released_all_replicas_make_requests_again_within_a_secon
     for limit in ["", "rate_limit: 200/s"] {
         on_both(|place| async move {
             let first = AtomicBool::new(true);
-            let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
+            let server = FakeServer::start(move |_| match first.swap(false, Ordering::SeqCst) {
                 true => Reply::of(503, "{}").with("retry-after", "300"),
                 false => Reply::ok(),
             })
@@ -140,7 +141,7 @@ async fn when_a_hold_is_released_all_replicas_make_requests_again_within_a_secon
 async fn when_one_replica_is_told_that_the_system_is_not_ready_the_others_stop_within_a_second() {
     for limit in ["", "rate_limit: 200/s"] {
         on_both(|place| async move {
-            let server = Server::start(|seen| match seen.query.as_str() {
+            let server = FakeServer::start(|seen| match seen.query_text.as_str() {
                 "refused" => Reply::of(503, "{}").with("retry-after", "300.0"),
                 _ => Reply::ok(),
             })
@@ -165,7 +166,7 @@ async fn when_one_replica_is_told_that_the_system_is_not_ready_the_others_stop_w
 #[tokio::test]
 async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_the_system_is_not_ready()
  {
-    let server = Server::start(|_| Reply::of(503, "{}").with("retry-after", "300")).await;
+    let server = FakeServer::start(|_| Reply::of(503, "{}").with("retry-after", "300")).await;
     let client = SystemFile::at(&server.url)
         .with("rate_limit: 1/s")
         .lone()
@@ -175,7 +176,7 @@ async fn requests_that_wait_for_their_turns_are_not_made_once_one_was_told_that_
         .into_iter()
         .filter(|failure| failure.as_ref().unwrap_err().not_sent)
         .count();
-    assert_eq!((told, server.seen().len()), (7, 1));
+    assert_eq!((told, server.requests().len()), (7, 1));
 }
 
 /// The replicas wait for a second, and go on at half the rate.
@@ -184,7 +185,7 @@ async fn when_one_replica_asked_too_often_and_no_time_is_named_all_wait_and_then
 {
     on_both(|place| async move {
         let first = AtomicBool::new(true);
-        let server = Server::start(move |_| match first.swap(false, Ordering::SeqCst) {
+        let server = FakeServer::start(move |_| match first.swap(false, Ordering::SeqCst) {
             true => Reply::of(429, "{}"),
             false => Reply::ok(),
         })
@@ -207,7 +208,7 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
     on_both(|place| async move {
         let (taken, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (began, counted) = (Instant::now(), (taken.clone(), refused.clone()));
-        let server = Server::start(move |_| {
+        let server = FakeServer::start(move |_| {
             let allowed = 5 + began.elapsed().as_millis() as usize / 50;
             match counted
                 .0
@@ -228,7 +229,7 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
         )
         .await;
         join_all((0..120).map(|number| clients[number % 2].send(things(&server.url)))).await;
-        let (seen, refused) = (server.seen().len(), refused.load(Ordering::SeqCst));
+        let (seen, refused) = (server.requests().len(), refused.load(Ordering::SeqCst));
         assert!(
             refused > 0 && refused * 8 <= seen,
             "{refused} of {seen} were refused"
@@ -241,7 +242,7 @@ async fn a_server_that_takes_half_the_rate_and_names_no_time_refuses_hardly_any(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
     on_both(|place| async move {
-        let server = Server::start(|_| Reply::ok()).await;
+        let server = FakeServer::start(|_| Reply::ok()).await;
         let [live, other] = two(
             &SystemFile::at(&server.url).with("rate_limit: 10/s"),
             &place,
@@ -250,17 +251,17 @@ async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
         let (behind, url) = (other.in_lane(Lane::Backfill), server.url.clone());
         let sending =
             tokio::spawn(async move { join_all((0..30).map(|_| behind.send(things(&url)))).await });
-        while server.seen().len() < 3 {
+        while server.requests().len() < 3 {
             tokio::task::yield_now().await;
         }
         let mut call = things(&server.url);
         call.url.set_query(Some("live"));
-        let before = server.seen().len();
+        let before = server.requests().len();
         live.send(call).await.unwrap();
         let place = server
-            .seen()
+            .requests()
             .iter()
-            .position(|seen| seen.query == "live")
+            .position(|seen| seen.query_text == "live")
             .unwrap();
         assert!(place <= before + 3, "{} went before it", place - before);
         sending.abort();
@@ -270,7 +271,7 @@ async fn a_live_request_does_not_wait_for_those_behind_it_in_another_process() {
 
 #[tokio::test]
 async fn those_who_waited_for_the_end_of_a_pause_do_not_go_all_at_once() {
-    let server = Server::start(|_| Reply::ok().with("ratelimit", "\"default\";r=0;t=1")).await;
+    let server = FakeServer::start(|_| Reply::ok().with("ratelimit", "\"default\";r=0;t=1")).await;
     let client = SystemFile::at(&server.url)
         .with("rate_limit: 4/s")
         .lone()
@@ -302,7 +303,7 @@ async fn an_attempt_under_new_tokens_is_one_more_request() {
 
 #[tokio::test]
 async fn at_the_end_of_the_process_nobody_waits_for_a_slot() {
-    let server = Server::start(|_| Reply::ok()).await;
+    let server = FakeServer::start(|_| Reply::ok()).await;
     let directory = tempfile::tempdir().unwrap();
     let store = Place::Sqlite(directory.path().join("state.db"))
         .open()
@@ -327,5 +328,5 @@ async fn at_the_end_of_the_process_nobody_waits_for_a_slot() {
         (failure.class, failure.retry_after),
         (FailureClass::Throttled, None)
     );
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pomost_http::FailureClass;
 
-use crate::support::{Reply, Seen, Server, SystemFile, things};
+use crate::support::{FakeServer, ReceivedRequest, Reply, SystemFile, things};
 
 const LOGIN: &str = "auth:
   session:
@@ -15,9 +15,9 @@ const LOGIN: &str = "auth:
 ";
 
 /// A server that gives a token at each login and takes the last one only, as often as `life` says.
-async fn server(life: usize, refusal: fn() -> Reply) -> Server {
+async fn server(life: usize, refusal: fn() -> Reply) -> FakeServer {
     let (logins, uses) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    Server::start(move |seen: &Seen| {
+    FakeServer::start(move |seen: &ReceivedRequest| {
         if seen.path == "/login" {
             uses.store(life, Ordering::SeqCst);
             let login = logins.fetch_add(1, Ordering::SeqCst) + 1;
@@ -34,7 +34,7 @@ async fn server(life: usize, refusal: fn() -> Reply) -> Server {
     .await
 }
 
-fn system(server: &Server, lines: &str) -> SystemFile {
+fn system(server: &FakeServer, lines: &str) -> SystemFile {
     let system = SystemFile::at(&server.url).with(&format!("{LOGIN}{lines}"));
     system.set("USER", "us").set("PASSWORD", "hunter2")
 }
@@ -48,14 +48,14 @@ async fn a_login_gives_the_token_that_requests_carry() {
     for _ in 0..3 {
         client.send(things(&server.url)).await.unwrap();
     }
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!(seen[0].body, r#"{"login":"us","secret":"hunter2"}"#);
     assert_eq!(
         (seen[0].method.as_str(), seen[0].header("content-type")),
         ("POST", "application/json")
     );
     assert_eq!(
-        (seen[1].header("authorization"), server.asked("/login")),
+        (seen[1].header("authorization"), server.count_path("/login")),
         ("Bearer token-1", 1)
     );
 }
@@ -77,7 +77,7 @@ async fn a_token_travels_in_the_header_or_the_cookie_that_is_named() {
             .send(things(&server.url))
             .await
             .unwrap();
-        assert_eq!(server.seen()[1].header(name), value);
+        assert_eq!(server.requests()[1].header(name), value);
     }
 }
 
@@ -90,7 +90,10 @@ async fn a_token_may_stand_in_a_header_of_the_answer() {
         .set("USER", "us")
         .set("PASSWORD", "hunter2");
     system.lone().await.send(things(&server.url)).await.unwrap();
-    assert_eq!(server.seen()[1].header("authorization"), "Bearer header-1");
+    assert_eq!(
+        server.requests()[1].header("authorization"),
+        "Bearer header-1"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +102,10 @@ async fn a_session_that_is_refused_is_renewed_and_the_request_sent_again() {
     let client = system(&server, "").lone().await;
     client.send(things(&server.url)).await.unwrap();
     client.send(things(&server.url)).await.unwrap();
-    assert_eq!((server.asked("/login"), server.asked("/things")), (2, 3));
+    assert_eq!(
+        (server.count_path("/login"), server.count_path("/things")),
+        (2, 3)
+    );
 }
 
 #[tokio::test]
@@ -109,7 +115,10 @@ async fn a_rule_may_say_what_a_refused_session_looks_like() {
     let client = system(&server, "").with(rule).lone().await;
     client.send(things(&server.url)).await.unwrap();
     client.send(things(&server.url)).await.unwrap();
-    assert_eq!((server.asked("/login"), server.asked("/things")), (2, 3));
+    assert_eq!(
+        (server.count_path("/login"), server.count_path("/things")),
+        (2, 3)
+    );
 }
 
 #[tokio::test]
@@ -122,7 +131,7 @@ async fn a_forbidden_request_is_no_reason_to_log_in_again() {
         .await
         .unwrap_err();
     assert_eq!(
-        (failure.class, server.asked("/login")),
+        (failure.class, server.count_path("/login")),
         (FailureClass::Unauthorised, 1)
     );
 }
@@ -138,11 +147,11 @@ async fn a_login_that_fails_is_never_a_record_s_fault() {
         (|| Reply::of(500, "{}"), FailureClass::Unreachable),
     ];
     for (answer, class) in cases {
-        let server = Server::start(move |_| answer()).await;
+        let server = FakeServer::start(move |_| answer()).await;
         let client = system(&server, "").lone().await;
         let failure = client.send(things(&server.url)).await.unwrap_err();
         assert_eq!(
-            (failure.class, server.asked("/things")),
+            (failure.class, server.count_path("/things")),
             (class, 0),
             "{failure}"
         );
@@ -155,7 +164,7 @@ async fn a_login_that_fails_is_never_a_record_s_fault() {
 
 #[tokio::test]
 async fn a_refused_login_is_told_in_the_words_of_the_system_without_credentials() {
-    let server = Server::start(|_| Reply::of(401, r#"{"error":"not hunter2"}"#)).await;
+    let server = FakeServer::start(|_| Reply::of(401, r#"{"error":"not hunter2"}"#)).await;
     let failure = system(&server, "")
         .lone()
         .await

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use pomost_http::{FailureClass, ManualClock, StreamLimits};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::support::{Authority, Reply, Server, SystemFile, by, things};
+use crate::support::{Authority, FakeServer, Reply, SystemFile, by, things};
 
 /// A body that is not read at once.
 fn long() -> String {
@@ -16,7 +16,7 @@ fn long() -> String {
 
 #[tokio::test]
 async fn an_answer_is_there_before_its_end() {
-    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
+    let server = FakeServer::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url)
         .with("read_timeout: 500ms")
         .lone()
@@ -48,9 +48,10 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
     encoder.write_all(&vec![b' '; 80 << 20]).await.unwrap();
     encoder.shutdown().await.unwrap();
     let compressed = encoder.into_inner();
-    let server =
-        Server::start(move |_| Reply::of(200, compressed.clone()).with("content-encoding", "gzip"))
-            .await;
+    let server = FakeServer::start(move |_| {
+        Reply::of(200, compressed.clone()).with("content-encoding", "gzip")
+    })
+    .await;
     let client = SystemFile::at(&server.url).lone().await;
     let length = async |limits| {
         let mut streamed = client
@@ -80,7 +81,7 @@ async fn a_long_answer_is_read_without_a_limit_and_by_one_cut_off() {
 
 #[tokio::test]
 async fn all_of_a_stream_may_have_a_time_out() {
-    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
+    let server = FakeServer::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).lone().await;
     let limits = StreamLimits {
         max_bytes: None,
@@ -99,7 +100,7 @@ async fn all_of_a_stream_may_have_a_time_out() {
 
 #[tokio::test]
 async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
-    let server = Server::start(|_| Reply::of(200, "[]")).await;
+    let server = FakeServer::start(|_| Reply::of(200, "[]")).await;
     let client = SystemFile::at(&server.url)
         .with("concurrency: 1")
         .lone()
@@ -117,7 +118,7 @@ async fn a_short_answer_is_read_at_once_and_in_flight_no_longer() {
 
 #[tokio::test]
 async fn time_in_which_nobody_asks_for_more_is_no_silence() {
-    let server = Server::start(|_| Reply::of(200, long())).await;
+    let server = FakeServer::start(|_| Reply::of(200, long())).await;
     let clock = ManualClock::default();
     let client = SystemFile::at(&server.url)
         .with("read_timeout: 20s")
@@ -134,7 +135,7 @@ async fn time_in_which_nobody_asks_for_more_is_no_silence() {
 
 #[tokio::test]
 async fn a_long_answer_that_is_being_read_keeps_no_other_request_waiting() {
-    let server = Server::start(|_| Reply::of(200, long()).that_never_ends()).await;
+    let server = FakeServer::start(|_| Reply::of(200, long()).that_never_ends()).await;
     let client = SystemFile::at(&server.url)
         .with("concurrency: 1")
         .lone()
@@ -147,12 +148,12 @@ async fn a_long_answer_that_is_being_read_keeps_no_other_request_waiting() {
         .send_streaming(things(&server.url), StreamLimits::default())
         .await
         .unwrap();
-    assert_eq!(server.seen().len(), 2);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
-    let server = Server::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
+    let server = FakeServer::start(|_| Reply::of(200, "[1,").that_never_ends()).await;
     let client = SystemFile::at(&server.url)
         .with("timeout: 300ms\nread_timeout: 5m")
         .lone()
@@ -172,7 +173,7 @@ async fn a_short_answer_that_never_ends_has_the_system_s_time_out() {
 
 #[tokio::test]
 async fn an_answer_that_fails_is_judged_as_a_whole_one() {
-    let server = Server::start(|_| Reply::of(429, "too many").with("retry-after", 7)).await;
+    let server = FakeServer::start(|_| Reply::of(429, "too many").with("retry-after", 7)).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client
         .send_streaming(things(&server.url), StreamLimits::default())
@@ -188,7 +189,7 @@ async fn an_answer_that_fails_is_judged_as_a_whole_one() {
 
 #[tokio::test]
 async fn a_rule_that_looks_into_the_body_is_heeded_before_the_stream_is_there() {
-    let server = Server::start(|seen| match seen.query.as_str() {
+    let server = FakeServer::start(|seen| match seen.query_text.as_str() {
         "" => Reply::of(200, r#"{"error":"no"}"#),
         _ => Reply::of(200, r#"{"rows":[]}"#),
     })

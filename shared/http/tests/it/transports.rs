@@ -9,7 +9,7 @@ use pomost_http::{
 };
 use pomost_project::System;
 
-use crate::support::{Authority, Reply, Server, SystemFile, things};
+use crate::support::{Authority, FakeServer, Reply, SystemFile, things};
 
 /// The requests that went over the network, as a recording would keep them.
 type Log = Arc<Mutex<Vec<(String, RedirectPolicy)>>>;
@@ -70,7 +70,7 @@ async fn requests_for_tokens_and_logins_go_over_the_system_s_transport() {
     let things_line = line("GET /things", RedirectPolicy::FollowAll);
     assert_eq!(lines(&log), [token, things_line.clone()]);
 
-    let server = Server::start(|seen| match seen.path.as_str() {
+    let server = FakeServer::start(|seen| match seen.path.as_str() {
         "/login" => Reply::of(200, r#"{"token":"token-1"}"#),
         _ => Reply::ok(),
     })
@@ -88,7 +88,7 @@ async fn requests_for_tokens_and_logins_go_over_the_system_s_transport() {
 #[tokio::test]
 async fn alerts_go_over_the_transport_that_they_are_given() {
     let log = Log::default();
-    let server = Server::start(|_| Reply::ok()).await;
+    let server = FakeServer::start(|_| Reply::ok()).await;
     let project = SystemFile::at(&server.url).project();
     let transport = recording(&log).connector.connect(&project.systems["shop"]);
     let url = format!("{}/hook/secret", server.url);
@@ -98,5 +98,5 @@ async fn alerts_go_over_the_transport_that_they_are_given() {
         lines(&log),
         [line("POST /hook/secret", RedirectPolicy::Stop)]
     );
-    assert_eq!(server.seen()[0].body, r#"{"text":"the shop is down"}"#);
+    assert_eq!(server.requests()[0].body, r#"{"text":"the shop is down"}"#);
 }

@@ -7,12 +7,12 @@ use pomost_http::{
     Failure, FailureClass, OutgoingRequest, RequestEffect, StreamLimits, SystemClient,
 };
 
-use crate::support::{Reply, Server, SystemFile, things};
+use crate::support::{FakeServer, Reply, SystemFile, things};
 
 const PAGE: &str = "<!DOCTYPE html><html><title>Offline for maintenance</title></html>";
 
-async fn page_at(status: u16, content_type: &'static str) -> Server {
-    Server::start(move |_| Reply::of(status, PAGE).with("content-type", content_type)).await
+async fn page_at(status: u16, content_type: &'static str) -> FakeServer {
+    FakeServer::start(move |_| Reply::of(status, PAGE).with("content-type", content_type)).await
 }
 
 async fn opened(client: &SystemClient, call: OutgoingRequest<'_>) -> Result<Vec<u8>, Failure> {
@@ -131,7 +131,7 @@ async fn a_page_with_another_status_means_what_that_says() {
 
 #[tokio::test]
 async fn a_read_that_is_led_to_a_login_is_no_answer() {
-    let server = Server::start(|seen| match &*seen.path {
+    let server = FakeServer::start(|seen| match &*seen.path {
         "/login" => Reply::of(200, PAGE).with("content-type", "text/html"),
         _ => Reply::of(302, "").with("location", "/login"),
     })
@@ -149,7 +149,8 @@ async fn a_read_that_is_led_to_a_login_is_no_answer() {
 async fn what_is_only_called_a_page_is_an_answer() {
     for body in ["", "{\"id\":1}"] {
         let server =
-            Server::start(move |_| Reply::of(200, body).with("content-type", "text/html")).await;
+            FakeServer::start(move |_| Reply::of(200, body).with("content-type", "text/html"))
+                .await;
         let client = SystemFile::at(&server.url).lone().await;
         assert_eq!(client.send(things(&server.url)).await.unwrap().body, body);
         assert_eq!(
@@ -162,7 +163,7 @@ async fn what_is_only_called_a_page_is_an_answer() {
 #[tokio::test]
 async fn a_long_page_that_does_not_end_is_known_by_its_beginning() {
     let page = format!("{PAGE}{}", " ".repeat(2 << 20));
-    let server = Server::start(move |_| Reply::of(200, page.clone()).that_never_ends()).await;
+    let server = FakeServer::start(move |_| Reply::of(200, page.clone()).that_never_ends()).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = opened(&client, things(&server.url)).await.unwrap_err();
     assert!(
@@ -210,7 +211,7 @@ async fn a_page_of_whoever_gives_tokens_is_no_refusal() {
 
 #[tokio::test]
 async fn a_login_that_shows_a_page_beside_its_token_is_one() {
-    let server = Server::start(|seen| match &*seen.path {
+    let server = FakeServer::start(|seen| match &*seen.path {
         "/login" => Reply::of(200, PAGE)
             .with("content-type", "text/html")
             .with("x-token", "given"),
@@ -239,7 +240,7 @@ async fn what_has_nothing_to_say_is_known_before_it_is_read() {
         (200, " \r\n", true),
         (200, "[]", false),
     ] {
-        let server = Server::start(move |_| Reply::of(status, body)).await;
+        let server = FakeServer::start(move |_| Reply::of(status, body)).await;
         let client = SystemFile::at(&server.url).lone().await;
         assert_eq!(
             client.send(things(&server.url)).await.unwrap().is_empty(),
@@ -256,7 +257,7 @@ async fn what_has_nothing_to_say_is_known_before_it_is_read() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_before_its_first_byte_is_not_empty() {
-    let server = Server::start(|_| Reply::of(200, "").that_never_ends()).await;
+    let server = FakeServer::start(|_| Reply::of(200, "").that_never_ends()).await;
     let client = SystemFile::at(&server.url)
         .with("read_timeout: 300ms")
         .lone()
@@ -272,7 +273,7 @@ async fn an_answer_that_breaks_off_before_its_first_byte_is_not_empty() {
 
 #[tokio::test]
 async fn that_nothing_has_changed_is_no_answer_to_a_write() {
-    let server = Server::start(|_| Reply::of(304, "")).await;
+    let server = FakeServer::start(|_| Reply::of(304, "")).await;
     let client = SystemFile::at(&server.url).lone().await;
     let failure = client
         .send(OutgoingRequest {

@@ -1,4 +1,4 @@
-//! A CRM with a key, whose answers are pages of three.
+//! A CRM with an API key and pages of three customers.
 
 use std::{
     collections::BTreeMap,
@@ -9,16 +9,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    examples::turned_away,
-    support::{Reply, Seen, Server},
+    examples::refusal_without,
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The key that it accepts.
 pub(super) const KEY: &str = "crm-key-of-the-tests";
 
-/// `GET /customers?changed_since={time}` in the order of ids; a `Link` header leads to the next page.
+/// `GET /customers?changed_since={time}` in the order of ids; a `Link` header leads to the next
+/// page.
 pub(super) struct Crm {
-    server: Server,
+    server: FakeServer,
     customers: Arc<Mutex<BTreeMap<u64, Value>>>,
 }
 
@@ -26,8 +27,9 @@ impl Crm {
     pub(super) async fn start() -> Crm {
         let customers: Arc<Mutex<BTreeMap<u64, Value>>> = Arc::new(Mutex::new(customers()));
         let kept = customers.clone();
-        let server = Server::start(move |seen| {
-            turned_away(seen, "x-api-key", KEY).unwrap_or_else(|| page(&kept.lock().unwrap(), seen))
+        let server = FakeServer::start(move |request| {
+            refusal_without(request, "x-api-key", KEY)
+                .unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
         Crm { server, customers }
@@ -37,12 +39,12 @@ impl Crm {
         &self.server.url
     }
 
-    /// How many pages were asked for.
+    /// Number of pages that were asked for.
     pub(super) fn pages(&self) -> usize {
-        self.server.asked("GET")
+        self.server.count_method("GET")
     }
 
-    /// Gives a customer these fields.
+    /// Sets fields of a customer.
     pub(super) fn change(&self, id: u64, fields: Value) {
         let mut customers = self.customers.lock().unwrap();
         let customer = customers.get_mut(&id).unwrap().as_object_mut().unwrap();
@@ -50,9 +52,9 @@ impl Crm {
     }
 }
 
-fn page(customers: &BTreeMap<u64, Value>, seen: &Seen) -> Reply {
-    let since: Timestamp = seen.query["changed_since"].parse().unwrap();
-    let number: usize = seen
+fn page(customers: &BTreeMap<u64, Value>, request: &ReceivedRequest) -> Reply {
+    let since: Timestamp = request.query["changed_since"].parse().unwrap();
+    let number: usize = request
         .query
         .get("page")
         .map_or(0, |number| number.parse().unwrap());
@@ -73,7 +75,7 @@ fn page(customers: &BTreeMap<u64, Value>, seen: &Seen) -> Reply {
                 "</customers?changed_since={since}&page={}>; rel=\"next\"",
                 number + 1
             );
-            Reply::With("link", next, Box::new(answer))
+            answer.with("link", next)
         }
         false => answer,
     }

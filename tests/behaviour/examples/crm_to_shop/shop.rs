@@ -1,4 +1,4 @@
-//! A shop that lets in by OAuth 2.0.
+//! A shop with OAuth 2.0.
 
 use std::{
     collections::BTreeMap,
@@ -8,39 +8,39 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    examples::{basic, not_found, turned_away},
-    support::{Reply, Seen, Server},
+    examples::{basic, not_found, refusal_without},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
 pub(super) const CLIENT_ID: &str = "pomost";
 pub(super) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 
-/// `POST /oauth/token` for the client credentials (RFC 6749 §4.4), and with a token of it
-/// `POST /customers`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email={email}`. It takes no
+/// `POST /oauth/token` for the client credentials (RFC 6749 §4.4), and with a token of it `POST
+/// /customers`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email={email}`. It takes no
 /// second customer with an e-mail address.
 pub(super) struct Shop {
-    server: Server,
-    shelf: Arc<Mutex<Shelf>>,
+    server: FakeServer,
+    shelf: Arc<Mutex<CustomerShelf>>,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct CustomerShelf {
     /// The customers as they were sent, by their ids.
     customers: BTreeMap<usize, String>,
-    /// How many customers there have been.
+    /// Number of customers that were ever made.
     made: usize,
-    /// How many tokens were given.
+    /// Number of tokens that were given.
     tokens: usize,
-    /// How many requests were not let in.
+    /// Number of requests without a valid token.
     refused: usize,
 }
 
 impl Shop {
     /// A shop in which Iga has made herself an account.
     pub(super) async fn start() -> Shop {
-        let shelf: Arc<Mutex<Shelf>> = Arc::default();
+        let shelf: Arc<Mutex<CustomerShelf>> = Arc::default();
         let kept = shelf.clone();
-        let server = Server::start(move |seen| kept.lock().unwrap().answer(seen)).await;
+        let server = FakeServer::start(move |request| kept.lock().unwrap().answer(request)).await;
         // Others are made before her account is updated, and stand before it all the same.
         shelf
             .lock()
@@ -54,7 +54,8 @@ impl Shop {
         &self.server.url
     }
 
-    /// The customers as they were sent, in the order of their ids in the CRM, those without one first.
+    /// The customers as they were sent, in the order of their ids in the CRM, those without one
+    /// first.
     pub(super) fn customers(&self) -> Vec<String> {
         let mut customers: Vec<String> = self
             .shelf
@@ -80,27 +81,27 @@ impl Shop {
     pub(super) fn writes(&self) -> Vec<String> {
         let writes = self
             .server
-            .seen()
+            .requests()
             .into_iter()
-            .map(|seen| seen.method)
+            .map(|request| request.method)
             .filter(|method| method != "GET");
         let mut writes: Vec<String> = writes.collect();
         writes.sort();
         writes
     }
 
-    pub(super) fn forget(&self) {
-        self.server.forget();
+    pub(super) fn forget_requests(&self) {
+        self.server.forget_requests();
     }
 }
 
-impl Shelf {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        if seen.path == "/oauth/token" {
-            return self.token(seen);
+impl CustomerShelf {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        if request.path == "/oauth/token" {
+            return self.token(request);
         }
-        if let Some(answer) = turned_away(
-            seen,
+        if let Some(answer) = refusal_without(
+            request,
             "authorization",
             &format!("Bearer token-{}", self.tokens),
         ) {
@@ -108,32 +109,35 @@ impl Shelf {
             return answer;
         }
         match (
-            seen.method.as_str(),
-            seen.path
+            request.method.as_str(),
+            request
+                .path
                 .strip_prefix("/customers/")
                 .map(|id| id.parse::<usize>()),
         ) {
             ("GET", None) => {
                 let found = self
-                    .with_email(&json!(seen.query["email"]))
+                    .with_email(&json!(request.query["email"]))
                     .map(|id| json!({ "id": id }));
                 Reply::json(200, &json!({ "customers": Vec::from_iter(found) }))
             }
-            ("POST", None) => self.create(&seen.body),
+            ("POST", None) => self.create(&request.body),
             (method, Some(Ok(id))) if self.customers.contains_key(&id) => {
-                self.change(method, id, &seen.body)
+                self.change(method, id, &request.body)
             }
             _ => not_found(),
         }
     }
 
-    fn token(&mut self, seen: &Seen) -> Reply {
-        if let Some(answer) = turned_away(seen, "authorization", &basic(CLIENT_ID, CLIENT_SECRET)) {
+    fn token(&mut self, request: &ReceivedRequest) -> Reply {
+        if let Some(answer) =
+            refusal_without(request, "authorization", &basic(CLIENT_ID, CLIENT_SECRET))
+        {
             return answer;
         }
         assert!(
-            seen.body.contains("grant_type=client_credentials")
-                && seen.body.contains("scope=customers")
+            request.body.contains("grant_type=client_credentials")
+                && request.body.contains("scope=customers")
         );
         self.tokens += 1;
         let token = format!("token-{}", self.tokens);
@@ -159,7 +163,7 @@ impl Shelf {
             "DELETE" => _ = self.customers.remove(&id),
             _ => return not_found(),
         }
-        Reply::Answer(204, Vec::new())
+        Reply::of(204, Vec::new())
     }
 
     fn with_email(&self, email: &Value) -> Option<usize> {

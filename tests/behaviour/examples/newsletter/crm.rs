@@ -9,19 +9,19 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use crate::{
-    examples::turned_away,
-    support::{Reply, Seen, Server},
+    examples::refusal_without,
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "crm-token-of-the-tests";
 
-/// Who has not agreed to the newsletter.
+/// The contact who has not agreed to the newsletter.
 pub(super) const REFUSES: usize = 42;
 
 /// `GET /contacts?changed_since={time}&offset={number}`, fifty at a time.
 pub(super) struct Crm {
-    server: Server,
+    server: FakeServer,
     contacts: Arc<Mutex<BTreeMap<usize, Value>>>,
 }
 
@@ -31,9 +31,9 @@ impl Crm {
         let contacts = (1..=120).map(|number| (number, contact(number))).collect();
         let contacts: Arc<Mutex<BTreeMap<usize, Value>>> = Arc::new(Mutex::new(contacts));
         let kept = contacts.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| page(&kept.lock().unwrap(), seen))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| page(&kept.lock().unwrap(), request))
         })
         .await;
         Crm { server, contacts }
@@ -43,7 +43,7 @@ impl Crm {
         &self.server.url
     }
 
-    /// Gives a contact these fields.
+    /// Sets fields of a contact.
     pub(super) fn change(&self, number: usize, fields: Value) {
         let mut contacts = self.contacts.lock().unwrap();
         contacts
@@ -67,9 +67,9 @@ pub(super) fn contact(number: usize) -> Value {
     })
 }
 
-fn page(contacts: &BTreeMap<usize, Value>, seen: &Seen) -> Reply {
-    let since: Timestamp = seen.query["changed_since"].parse().unwrap();
-    let skip: usize = seen.query["offset"].parse().unwrap();
+fn page(contacts: &BTreeMap<usize, Value>, request: &ReceivedRequest) -> Reply {
+    let since: Timestamp = request.query["changed_since"].parse().unwrap();
+    let skip: usize = request.query["offset"].parse().unwrap();
     let changed = |contact: &&Value| {
         contact["changed_at"]
             .as_str()

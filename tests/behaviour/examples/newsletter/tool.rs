@@ -9,64 +9,64 @@ use serde_json::{Value, json};
 
 use super::{BOUNCES, THROTTLED, UNREADABLE};
 use crate::{
-    examples::{not_found, turned_away},
-    support::{Reply, Seen, Server},
+    examples::{not_found, refusal_without},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The key that it accepts.
 pub(super) const KEY: &str = "newsletter-key-of-the-tests";
 
 /// `POST` and `PATCH /contacts/batch` with fifty contacts at most, `DELETE /contacts/{id}` and
 /// `GET /contacts?email={email}`.
-pub(super) struct Tool {
-    server: Server,
-    list: Arc<Mutex<List>>,
+pub(super) struct NewsletterTool {
+    server: FakeServer,
+    list: Arc<Mutex<ContactList>>,
 }
 
 #[derive(Default)]
-struct List {
+struct ContactList {
     /// The contacts as they were sent, by their ids.
     contacts: BTreeMap<usize, Value>,
-    /// How many contacts there have been.
+    /// Number of contacts that were ever made.
     made: usize,
     times_throttled: usize,
     loses_an_answer: bool,
 }
 
-impl Tool {
-    pub(super) async fn start() -> Tool {
-        let list: Arc<Mutex<List>> = Arc::default();
+impl NewsletterTool {
+    pub(super) async fn start() -> NewsletterTool {
+        let list: Arc<Mutex<ContactList>> = Arc::default();
         let kept = list.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "x-api-key", KEY);
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "x-api-key", KEY);
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
-        Tool { server, list }
+        NewsletterTool { server, list }
     }
 
     pub(super) fn url(&self) -> &str {
         &self.server.url
     }
 
-    pub(super) fn asked(&self, method: &str) -> usize {
-        self.server.asked(method)
+    pub(super) fn count_method(&self, method: &str) -> usize {
+        self.server.count_method(method)
     }
 
-    pub(super) fn forget(&self) {
-        self.server.forget();
+    pub(super) fn forget_requests(&self) {
+        self.server.forget_requests();
     }
 
     pub(super) fn times_throttled(&self) -> usize {
         self.list.lock().unwrap().times_throttled
     }
 
-    /// Does what the next batch says, and breaks off the answer.
+    /// Makes the next batch take effect and its response break off.
     pub(super) fn lose_an_answer(&self) {
         self.list.lock().unwrap().loses_an_answer = true;
     }
 
-    /// The contacts by what the CRM calls them.
+    /// The contacts, sorted by their ids in the CRM.
     pub(super) fn contacts(&self) -> Vec<Value> {
         let mut contacts: Vec<Value> = self
             .list
@@ -81,21 +81,22 @@ impl Tool {
     }
 }
 
-impl List {
-    fn answer(&mut self, seen: &Seen) -> Reply {
+impl ContactList {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
         match (
-            seen.method.as_str(),
-            seen.path
+            request.method.as_str(),
+            request
+                .path
                 .strip_prefix("/contacts/")
                 .map(str::parse::<usize>),
         ) {
-            ("POST" | "PATCH", Some(Err(_))) => self.batch(&seen.body),
+            ("POST" | "PATCH", Some(Err(_))) => self.batch(&request.body),
             ("DELETE", Some(Ok(id))) if self.contacts.remove(&id).is_some() => {
-                Reply::Answer(204, Vec::new())
+                Reply::of(204, Vec::new())
             }
             ("GET", None) => {
                 let found = self
-                    .with_email(&json!(seen.query["email"]))
+                    .with_email(&json!(request.query["email"]))
                     .map(|id| json!({ "contact_id": id }));
                 Reply::json(200, &json!({ "contacts": Vec::from_iter(found) }))
             }
@@ -115,12 +116,12 @@ impl List {
         let mut results: Vec<Value> = contacts.iter().map(|contact| self.take(contact)).collect();
         results.reverse();
         match std::mem::take(&mut self.loses_an_answer) {
-            true => Reply::BreakOff,
+            true => Reply::broken_off(),
             false => Reply::json(207, &json!({ "results": results })),
         }
     }
 
-    /// Takes a contact, or says why not.
+    /// Accepts a contact or rejects it with a reason; returns the verdict.
     fn take(&mut self, contact: &Value) -> Value {
         let reference = &contact["ref"];
         if is(contact, BOUNCES) && contact["email"] == "c013@poczta.example" {

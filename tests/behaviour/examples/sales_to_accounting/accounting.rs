@@ -1,4 +1,4 @@
-//! An accounting that speaks XML.
+//! An accounting system with an XML API.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,25 +8,25 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    examples::{basic, not_found, turned_away},
-    support::{Reply, Seen, Server},
+    examples::{basic, not_found, refusal_without},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in, as the user `pomost`.
+/// The password of the user `pomost`.
 pub(super) const PASSWORD: &str = "accounting-password-of-the-tests";
 
 const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
-/// `POST /invoices` and `PUT /invoices/{id}`. It takes no invoice whose parts do not make the whole, and
-/// none without an idempotency key; a create under a key that it knows is answered as it was the first
-/// time.
-pub(super) struct Accounting {
-    server: Server,
-    books: Arc<Mutex<Books>>,
+/// `POST /invoices` and `PUT /invoices/{id}`. It refuses an invoice whose net and VAT do not make
+/// its gross, and one without an idempotency key. A create under a known key gets the response of
+/// the first time.
+pub(super) struct AccountingSystem {
+    server: FakeServer,
+    books: Arc<Mutex<InvoiceBooks>>,
 }
 
 #[derive(Default)]
-struct Books {
+struct InvoiceBooks {
     /// The invoices as they were sent, by their ids.
     invoices: BTreeMap<String, String>,
     /// The ids by the idempotency keys.
@@ -34,27 +34,27 @@ struct Books {
     loses_an_answer: bool,
 }
 
-impl Accounting {
-    pub(super) async fn start() -> Accounting {
-        let books: Arc<Mutex<Books>> = Arc::default();
+impl AccountingSystem {
+    pub(super) async fn start() -> AccountingSystem {
+        let books: Arc<Mutex<InvoiceBooks>> = Arc::default();
         let kept = books.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &basic("pomost", PASSWORD));
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "authorization", &basic("pomost", PASSWORD));
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
-        Accounting { server, books }
+        AccountingSystem { server, books }
     }
 
     pub(super) fn url(&self) -> &str {
         &self.server.url
     }
 
-    pub(super) fn asked(&self, method: &str) -> usize {
-        self.server.asked(method)
+    pub(super) fn count_method(&self, method: &str) -> usize {
+        self.server.count_method(method)
     }
 
-    /// Books the next create, and breaks off the answer.
+    /// Makes the next create take effect and its response break off.
     pub(super) fn lose_an_answer(&self) {
         self.books.lock().unwrap().loses_an_answer = true;
     }
@@ -82,17 +82,21 @@ impl Accounting {
     }
 }
 
-impl Books {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let invoice = &seen.body;
-        if !adds_up(invoice) || seen.headers["content-type"] != "application/xml; charset=utf-8" {
+impl InvoiceBooks {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let invoice = &request.body;
+        if !adds_up(invoice) || request.headers["content-type"] != "application/xml; charset=utf-8"
+        {
             return xml(422, "<Error>this is no invoice</Error>");
         }
-        match (seen.method.as_str(), seen.path.strip_prefix("/invoices/")) {
-            ("POST", None) => self.create(seen.headers.get("idempotency-key"), invoice),
+        match (
+            request.method.as_str(),
+            request.path.strip_prefix("/invoices/"),
+        ) {
+            ("POST", None) => self.create(request.headers.get("idempotency-key"), invoice),
             ("PUT", Some(id)) if self.invoices.contains_key(id) => {
                 self.invoices.insert(id.to_owned(), invoice.clone());
-                Reply::Answer(204, Vec::new())
+                Reply::of(204, Vec::new())
             }
             _ => not_found(),
         }
@@ -106,15 +110,15 @@ impl Books {
         let id = self.known.entry(key.clone()).or_insert(new);
         self.invoices.insert(id.clone(), invoice.to_owned());
         match std::mem::take(&mut self.loses_an_answer) {
-            true => Reply::BreakOff,
+            true => Reply::broken_off(),
             false => xml(201, &format!("<Created><Id>{id}</Id></Created>")),
         }
     }
 }
 
 fn xml(status: u16, body: &str) -> Reply {
-    let answer = Reply::Answer(status, format!("{DECLARATION}{body}").into());
-    Reply::With("content-type", "application/xml".into(), Box::new(answer))
+    let answer = Reply::of(status, format!("{DECLARATION}{body}"));
+    answer.with("content-type", "application/xml")
 }
 
 fn adds_up(invoice: &str) -> bool {

@@ -10,19 +10,19 @@ use jiff::{ToSpan, civil::DateTime};
 use serde_json::json;
 
 use crate::{
-    examples::turned_away,
-    support::{Reply, Seen, Server},
+    examples::refusal_without,
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "shop-token-of-the-tests";
 
 const HEADER: &str = "Numer;Data sprzedaży;Klient;NIP;Netto;VAT;Brutto;Stawka;Waluta;Zmieniono";
 
-/// `GET /export/sales.csv?from={time}&to={time}`: what was changed from then until before then, no more
-/// than a quarter of a year at once, by the clocks on the wall.
+/// `GET /export/sales.csv?from={time}&to={time}`: the sales that were changed in that time, which
+/// is local and at most a quarter of a year.
 pub(super) struct Shop {
-    server: Server,
+    server: FakeServer,
     sales: Arc<Mutex<Vec<String>>>,
 }
 
@@ -30,9 +30,9 @@ impl Shop {
     pub(super) async fn start() -> Shop {
         let sales: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = sales.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| table(&kept.lock().unwrap(), &seen.query))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| table(&kept.lock().unwrap(), &request.query))
         })
         .await;
         Shop { server, sales }
@@ -42,18 +42,19 @@ impl Shop {
         &self.server.url
     }
 
-    /// Has these sales from now on.
+    /// Replaces the sales.
     pub(super) fn export<const N: usize>(&self, sales: [&str; N]) {
         *self.sales.lock().unwrap() = sales.map(str::to_owned).into();
     }
 
-    /// Each window begins where the one before it ended, and the last ends after now.
-    pub(super) fn was_read_quarter_by_quarter(&self) {
+    /// Checks that each window began where the one before it ended and that the last one ended
+    /// after now.
+    pub(super) fn assert_was_read_quarter_by_quarter(&self) {
         let windows: Vec<(DateTime, DateTime)> = self
             .server
-            .seen()
+            .requests()
             .iter()
-            .map(|Seen { query, .. }| (time(&query["from"]), time(&query["to"])))
+            .map(|ReceivedRequest { query, .. }| (time(&query["from"]), time(&query["to"])))
             .collect();
         assert!(windows.len() > 4, "{windows:?}");
         assert_eq!(windows[0].0, time("01.01.2024 01:00"));
@@ -84,8 +85,8 @@ fn table(sales: &[String], query: &BTreeMap<String, String>) -> Reply {
     let text = format!("{HEADER}\r\n{}", lines.collect::<String>());
     let (bytes, _, unmappable) = WINDOWS_1250.encode(&text);
     assert!(!unmappable, "{text}");
-    // It does not say which charset that is.
-    Reply::Headed("content-type", "text/csv".into(), bytes.into_owned())
+    // The header does not name the charset.
+    Reply::of(200, bytes.into_owned()).with("content-type", "text/csv")
 }
 
 fn time(text: &str) -> DateTime {

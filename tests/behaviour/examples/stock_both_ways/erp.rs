@@ -8,18 +8,18 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    examples::{not_found, turned_away},
-    support::{Reply, Seen, Server},
+    examples::{not_found, refusal_without},
+    support::{FakeServer, ReceivedRequest, Reply},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "erp-token-of-the-tests";
 
 /// `GET /items?after={revision}`, three at a time in the order of their changes, and
 /// `PUT /items/{code}/reservation`.
 pub(super) struct Erp {
-    server: Server,
-    store: Arc<Mutex<Store>>,
+    server: FakeServer,
+    store: Arc<Mutex<ErpStore>>,
 }
 
 /// An item on the shelves.
@@ -31,18 +31,18 @@ pub(super) struct Item {
 }
 
 #[derive(Default)]
-struct Store {
-    items: BTreeMap<&'static str, Kept>,
-    /// How many changes there have been.
+struct ErpStore {
+    items: BTreeMap<&'static str, KeptItem>,
+    /// Number of changes so far.
     revision: u64,
-    /// How often reservations were written.
+    /// Number of writes of reservations.
     writes: usize,
-    /// What arrives as soon as a page was read.
+    /// The goods that arrive as soon as a page was read.
     arriving: Vec<(&'static str, i64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Kept {
+struct KeptItem {
     on_hand: i64,
     reserved: i64,
     /// The number of its last change.
@@ -51,11 +51,11 @@ struct Kept {
 
 impl Erp {
     pub(super) async fn start() -> Erp {
-        let store: Arc<Mutex<Store>> = Arc::default();
+        let store: Arc<Mutex<ErpStore>> = Arc::default();
         let kept = store.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "authorization", &format!("Bearer {TOKEN}"));
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "authorization", &format!("Bearer {TOKEN}"));
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
         let erp = Erp { server, store };
@@ -70,7 +70,7 @@ impl Erp {
     }
 
     pub(super) fn items(&self) -> Vec<Item> {
-        let item = |(code, kept): (&&'static str, &Kept)| Item {
+        let item = |(code, kept): (&&'static str, &KeptItem)| Item {
             code,
             on_hand: kept.on_hand,
             reserved: kept.reserved,
@@ -78,40 +78,40 @@ impl Erp {
         self.store.lock().unwrap().items.iter().map(item).collect()
     }
 
-    /// How often reservations were written, changed or not.
+    /// Number of writes of reservations, also of those that changed nothing.
     pub(super) fn writes(&self) -> usize {
         self.store.lock().unwrap().writes
     }
 
-    /// Goods arrive.
+    /// Makes goods arrive.
     pub(super) fn receive(&self, code: &'static str, pieces: i64) {
         self.store.lock().unwrap().receive(code, pieces);
     }
 
-    /// Goods arrive as soon as the next page was read, in this order.
+    /// Makes goods arrive in this order as soon as the next page was read.
     pub(super) fn receive_after_a_page(&self, goods: impl Into<Vec<(&'static str, i64)>>) {
         self.store.lock().unwrap().arriving = goods.into();
     }
 }
 
-impl Store {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let code = seen
+impl ErpStore {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let code = request
             .path
             .strip_prefix("/items/")
             .and_then(|rest| rest.strip_suffix("/reservation"));
         let Some(code) = code else {
-            return self.list(&seen.query);
+            return self.list(&request.query);
         };
         let Some(code) = self.items.keys().find(|known| **known == code).copied() else {
             return not_found();
         };
         self.writes += 1;
-        let reservation: Value = serde_json::from_str(&seen.body).unwrap();
+        let reservation: Value = serde_json::from_str(&request.body).unwrap();
         self.change(code, |item| {
             item.reserved = reservation["reserved"].as_i64().unwrap()
         });
-        Reply::Answer(204, Vec::new())
+        Reply::of(204, Vec::new())
     }
 
     /// A page of the items that were changed after a revision, in the order of their changes.
@@ -124,7 +124,7 @@ impl Store {
             .collect();
         changed.sort_by_key(|(_, kept)| kept.revision);
         changed.truncate(3);
-        let item = |(code, kept): &(&&str, &Kept)| {
+        let item = |(code, kept): &(&&str, &KeptItem)| {
             let available = kept.on_hand - kept.reserved;
             json!({ "code": code, "available": available, "revision": kept.revision })
         };
@@ -139,9 +139,9 @@ impl Store {
         self.change(code, |item| item.on_hand += pieces);
     }
 
-    /// What changes nothing is no change.
-    fn change(&mut self, code: &'static str, change: impl FnOnce(&mut Kept)) {
-        let item = self.items.entry(code).or_insert(Kept {
+    /// Changes an item. A change that leaves everything as it is has no revision.
+    fn change(&mut self, code: &'static str, change: impl FnOnce(&mut KeptItem)) {
+        let item = self.items.entry(code).or_insert(KeptItem {
             on_hand: 0,
             reserved: 0,
             revision: 0,

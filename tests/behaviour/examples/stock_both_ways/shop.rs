@@ -1,4 +1,4 @@
-//! A shop that tells of every change of a product, its own and ours.
+//! A shop that delivers every change of a product, its own and those of the flow.
 
 use std::{
     collections::BTreeMap,
@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::{
-    examples::{not_found, turned_away},
-    support::{Reply, Seen, Server, ask},
+    examples::{not_found, refusal_without},
+    support::{FakeServer, ReceivedRequest, Reply, send_request},
 };
 
-/// What lets in.
+/// The token that it accepts.
 pub(super) const TOKEN: &str = "shop-token-of-the-tests";
 
-/// What deliveries are signed with.
+/// The secret of the signatures of its deliveries.
 pub(super) const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests";
 
-/// `GET /products?updated_since={time}` in pages of two, and `GET` and `PATCH /products/{sku}` with entity
-/// tags; it makes no change without `If-Match`.
+/// `GET /products?updated_since={time}` in pages of two, and `GET` and `PATCH /products/{sku}` with
+/// entity tags; it makes no change without `If-Match`.
 pub(super) struct Shop {
-    server: Server,
-    shelf: Arc<Mutex<Shelf>>,
+    server: FakeServer,
+    shelf: Arc<Mutex<ProductShelf>>,
 }
 
 /// A product, without when it was changed.
@@ -38,19 +38,19 @@ pub(super) struct Product {
     pub(super) available: i64,
 }
 
-struct Shelf {
-    products: BTreeMap<&'static str, Kept>,
-    /// How many changes there have been.
+struct ProductShelf {
+    products: BTreeMap<&'static str, KeptProduct>,
+    /// Number of changes so far.
     changes: i64,
-    /// How many of them we made.
+    /// Number of changes by the flow.
     writes: usize,
-    /// How many we wanted to make of what had changed since.
+    /// Number of changes with an outdated entity tag.
     mismatches: usize,
-    /// What has to be told.
+    /// The bodies of the next deliveries.
     deliveries: Vec<String>,
 }
 
-struct Kept {
+struct KeptProduct {
     reserved: u64,
     available: i64,
     /// The number of its last change.
@@ -63,7 +63,7 @@ impl Shop {
             .map(|(sku, reserved)| {
                 (
                     sku,
-                    Kept {
+                    KeptProduct {
                         reserved,
                         available: 0,
                         change: 0,
@@ -71,7 +71,7 @@ impl Shop {
                 )
             })
             .into();
-        let shelf = Shelf {
+        let shelf = ProductShelf {
             products,
             changes: 0,
             writes: 0,
@@ -80,9 +80,9 @@ impl Shop {
         };
         let shelf = Arc::new(Mutex::new(shelf));
         let kept = shelf.clone();
-        let server = Server::start(move |seen| {
-            let refused = turned_away(seen, "x-shop-access-token", TOKEN);
-            refused.unwrap_or_else(|| kept.lock().unwrap().answer(seen))
+        let server = FakeServer::start(move |request| {
+            let refused = refusal_without(request, "x-shop-access-token", TOKEN);
+            refused.unwrap_or_else(|| kept.lock().unwrap().answer(request))
         })
         .await;
         Shop { server, shelf }
@@ -93,7 +93,7 @@ impl Shop {
     }
 
     pub(super) fn products(&self) -> Vec<Product> {
-        let product = |(sku, kept): (&&'static str, &Kept)| Product {
+        let product = |(sku, kept): (&&'static str, &KeptProduct)| Product {
             sku,
             reserved: kept.reserved,
             available: kept.available,
@@ -115,7 +115,7 @@ impl Shop {
         self.shelf.lock().unwrap().mismatches
     }
 
-    /// A customer orders some.
+    /// Makes a customer order so many pieces.
     pub(super) fn order(&self, sku: &'static str, pieces: u64) {
         self.shelf
             .lock()
@@ -123,14 +123,14 @@ impl Shop {
             .change(sku, |product| product.reserved += pieces);
     }
 
-    /// Delivers what has changed since the last time; returns what it is told of each.
+    /// Delivers the changes since the last time; returns the status of each delivery.
     pub(super) async fn deliver(&self, hook: SocketAddr) -> Vec<String> {
         let deliveries = std::mem::take(&mut self.shelf.lock().unwrap().deliveries);
-        let mut told = Vec::new();
+        let mut statuses = Vec::new();
         for body in deliveries {
-            told.push(deliver(hook, &body).await);
+            statuses.push(deliver(hook, &body).await);
         }
-        told
+        statuses
     }
 
     pub(super) fn lose_deliveries(&self) {
@@ -151,7 +151,7 @@ impl Shop {
     }
 }
 
-/// What Shopify calls an HMAC: Base64 of that with SHA-256.
+/// The signature of a delivery as Shopify defines it: the HMAC with SHA-256 in Base64.
 pub(super) fn signature(secret: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());
@@ -162,7 +162,7 @@ async fn deliver(hook: SocketAddr, body: &str) -> String {
     let signature = signature(WEBHOOK_SECRET, body);
     let headers =
         format!("X-Shopify-Hmac-SHA256: {signature}\r\nX-Shopify-Webhook-Id: {signature}\r\n");
-    let (status, answer) = ask(
+    let (status, answer) = send_request(
         "POST",
         &format!("http://{hook}/shop/products"),
         &headers,
@@ -176,15 +176,15 @@ async fn deliver(hook: SocketAddr, body: &str) -> String {
         .to_owned()
 }
 
-impl Shelf {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let Some(sku) = seen.path.strip_prefix("/products/") else {
-            return self.list(&seen.query);
+impl ProductShelf {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let Some(sku) = request.path.strip_prefix("/products/") else {
+            return self.list(&request.query);
         };
         let Some(sku) = self.products.keys().find(|known| **known == sku).copied() else {
             return not_found();
         };
-        match (seen.method.as_str(), seen.headers.get("if-match")) {
+        match (request.method.as_str(), request.headers.get("if-match")) {
             ("GET", _) => self.tagged(sku),
             (_, None) => Reply::json(428, &json!({ "error": "which one do you mean?" })),
             (_, Some(etag)) if *etag != self.etag(sku) => {
@@ -192,7 +192,7 @@ impl Shelf {
                 Reply::json(412, &json!({ "error": "it has changed" }))
             }
             _ => {
-                let change: Value = serde_json::from_str(&seen.body).unwrap();
+                let change: Value = serde_json::from_str(&request.body).unwrap();
                 self.writes += 1;
                 self.change(sku, |product| {
                     product.available = change["available"].as_i64().unwrap()
@@ -221,7 +221,7 @@ impl Shelf {
         )
     }
 
-    fn change(&mut self, sku: &'static str, change: impl FnOnce(&mut Kept)) {
+    fn change(&mut self, sku: &'static str, change: impl FnOnce(&mut KeptProduct)) {
         self.changes += 1;
         let product = self.products.get_mut(sku).unwrap();
         change(product);
@@ -230,7 +230,7 @@ impl Shelf {
     }
 
     fn product(&self, sku: &str) -> Value {
-        let Kept {
+        let KeptProduct {
             reserved,
             available,
             change,
@@ -243,11 +243,7 @@ impl Shelf {
     }
 
     fn tagged(&self, sku: &str) -> Reply {
-        Reply::With(
-            "etag",
-            self.etag(sku),
-            Box::new(Reply::json(200, &self.product(sku))),
-        )
+        Reply::json(200, &self.product(sku)).with("etag", self.etag(sku))
     }
 }
 

@@ -18,7 +18,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use super::{Seen, SystemFile, server::see};
+use super::{ReceivedRequest, SystemFile};
 
 /// The authorisation server and the API.
 pub(crate) struct Authority {
@@ -172,7 +172,7 @@ impl Drop for Waiting {
 }
 
 async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let seen = see(request).await;
+    let seen = ReceivedRequest::read(request).await;
     shared.lock().asking = seen.form().get("worker").cloned();
     shared.waiting.fetch_add(1, Ordering::SeqCst);
     let waiting = Waiting(shared.clone());
@@ -195,7 +195,7 @@ async fn token(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
 }
 
 impl AuthorityState {
-    fn token(&mut self, seen: &Seen) -> Option<(StatusCode, Value)> {
+    fn token(&mut self, seen: &ReceivedRequest) -> Option<(StatusCode, Value)> {
         self.asked += 1;
         let (form, fault) = (seen.form(), self.fault.take());
         // us:secret-CANARY
@@ -253,7 +253,7 @@ impl AuthorityState {
 }
 
 async fn things(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let seen = see(request).await;
+    let seen = ReceivedRequest::read(request).await;
     let (status, body) = shared.lock().take(seen.header("authorization"));
     (status, body.to_string()).into_response()
 }

@@ -1,40 +1,40 @@
-//! Whatever a source does to its pages, every row of it arrives: at once or with the next run, which
-//! reads the overlap again. `POMOST_TEST_SEED` repeats a plan.
+//! Sources with random troubles in their pages: every row arrives, at once or with the next run,
+//! which reads the overlap again. `POMOST_TEST_SEED` chooses another plan.
 
 mod case;
 mod source;
 
 use futures_util::{StreamExt, stream};
 use pomost_store::{RunState, RunSummary};
-use pomost_tests::Chance;
+use pomost_tests::SeededRandom;
 use serde_json::Value;
 
 use crate::support::{Flow, LOOKUP, World};
-use case::{Case, Trouble};
-use source::Source;
+use case::{SourceCase, SourceTrouble};
+use source::RandomSource;
 
-/// How many sources are tried, and how many at a time.
+/// Number of sources, and of those that are tried at a time.
 const CASES: usize = 40;
-const TOGETHER: usize = 20;
+const CASES_AT_A_TIME: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_arrives_after_two_runs_whatever_a_source_does_to_its_pages() {
-    let mut chance = Chance::new();
-    let cases: Vec<Case> = (0..CASES)
-        .map(|number| Case::new(number, &mut chance))
+    let mut random = SeededRandom::new();
+    let cases: Vec<SourceCase> = (0..CASES)
+        .map(|number| SourceCase::new(number, &mut random))
         .collect();
-    let tried: Vec<Trouble> = stream::iter(cases)
+    let tried: Vec<SourceTrouble> = stream::iter(cases)
         .map(every_row_arrives)
-        .buffer_unordered(TOGETHER)
+        .buffer_unordered(CASES_AT_A_TIME)
         .collect()
         .await;
-    for trouble in Trouble::ALL {
+    for trouble in SourceTrouble::ALL {
         assert!(tried.contains(&trouble), "no source had {trouble:?}");
     }
 }
 
-async fn every_row_arrives(case: Case) -> Trouble {
-    let source = Source::new(&case);
+async fn every_row_arrives(case: SourceCase) -> SourceTrouble {
+    let source = RandomSource::new(&case);
     let flow = Flow {
         request: case.request(),
         extract: case.extract().leak(),
@@ -67,12 +67,13 @@ async fn every_row_arrives(case: Case) -> Trouble {
     case.trouble
 }
 
-/// A circle is found out. Rows that move may make one page look like the one before it.
-fn check_first(case: &Case, source: &Source, first: &RunSummary) {
+/// Checks the end of the first run. Pages that lead in a circle fail it, and so may rows that move,
+/// where they make a page look like the one before it.
+fn check_first(case: &SourceCase, source: &RandomSource, first: &RunSummary) {
     let error = first.error.as_deref().unwrap_or_default();
     let failed = match case.trouble {
-        Trouble::Circle if source.led_in_a_circle() => Some("read already"),
-        Trouble::MovingRows if first.state == RunState::Failed => Some("ignores the page"),
+        SourceTrouble::Circle if source.led_in_a_circle() => Some("read already"),
+        SourceTrouble::MovingRows if first.state == RunState::Failed => Some("ignores the page"),
         _ => None,
     };
     match failed {

@@ -1,12 +1,13 @@
-//! What takes effect at the destination after it was given up.
+//! Requests that take effect at the destination after the loader has given them up.
 
 use std::time::Duration;
 
+use pomost_extractor::Scheduling;
 use pomost_sandbox::{Fault, FaultAction, FaultPlan, FaultTiming, Shop, ShopOptions};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes, wait_for_method};
 
 /// A customer as the sandbox takes it.
 fn customer() -> serde_json::Value {
@@ -24,27 +25,22 @@ const CUSTOMERS: &str = r#"create: { request: POST /customers, id: .customer.id 
 update: { request: "PUT /customers/{$id}" }
 lookup: { request: "GET /customers?email={.email}", id: ".customers[0].id" }"#;
 
-/// Has requests to the shop given up after so long.
-pub(crate) fn with_timeout(world: &World, timeout: &str) {
+/// Makes the flow load into the sandbox, and gives its requests up after this time.
+fn load_into(world: &World, shop: &Shop, timeout: &str) {
+    let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }";
     world.write(
         "systems/shop.yaml",
-        &format!("{}timeout: {timeout}\n", world.system("shop")),
-    );
-}
-
-/// Has the flow load into the sandbox, whose requests are given up after 5 s.
-fn loads_into(world: &World, shop: &Shop) {
-    let auth = "auth: { api_key: { header: X-Api-Key, value: \"${TOKEN}\" } }\ntimeout: 5s";
-    world.write(
-        "systems/shop.yaml",
-        &format!("system: shop\nbase_url: {}\n{auth}\n", shop.url()),
+        &format!(
+            "system: shop\nbase_url: {}\n{auth}\ntimeout: {timeout}\n",
+            shop.url()
+        ),
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
     let faults = FaultPlan::only(
-        Fault::new(FaultTiming::Next(1), FaultAction::EffectAfter { ms: 3_000 }).on("POST"),
+        Fault::new(FaultTiming::Next(1), FaultAction::EffectAfter { ms: 1_500 }).on("POST"),
     );
     let options = ShopOptions {
         allow_duplicates: true,
@@ -59,7 +55,7 @@ async fn a_create_that_takes_effect_after_it_was_given_up_is_not_made_twice() {
         ..Flow::default()
     };
     let (world, _) = World::with_rows([customer()], flow).await;
-    loads_into(&world, &shop);
+    load_into(&world, &shop, "10s");
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (shop.counts().created, shop.snapshot().customers.len()),
@@ -81,7 +77,7 @@ async fn an_update_that_takes_effect_after_it_was_given_up_does_not_undo_a_newer
         ..Flow::default()
     };
     let (world, rows) = World::with_rows([customer()], flow).await;
-    loads_into(&world, &shop);
+    load_into(&world, &shop, "5s");
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     let late = FaultAction::EffectAfter { ms: 3_000 };
     shop.set_faults(FaultPlan::only(
@@ -122,23 +118,26 @@ async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_end
         },
     )
     .await;
-    world.shop.fail("POST", 1, || Reply::Hang);
-    let running = world.start().await;
+    world.shop.fail("POST", 1, Reply::never);
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
-    asked(&world, "POST").await;
+    wait_for_method(&world.shop.server, "POST", 1).await;
     running.kill().await;
     let running = world.start().await;
-    asked(&world, "GET").await;
+    wait_for_method(&world.shop.server, "GET", 1).await;
     world.shop.put("t0001", json!({"key": "a", "n": 1}));
     assert_eq!(outcomes(&running.ended(run).await), [("updated", 1)]);
     running.stop().await;
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (1, 1)
     );
 }
 
-/// Waiting for that costs no attempt.
+/// Waiting for the time-out does not count towards the attempts.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() {
     let load = format!("{LOOKUP}\nretry: {{ attempts: 2 }}").leak();
@@ -150,20 +149,19 @@ async fn what_has_not_taken_effect_when_the_time_out_has_passed_again_is_made() 
         },
     )
     .await;
-    with_timeout(&world, "3s");
-    world.shop.fail("POST", 1, || Reply::BreakOff);
+    world.set_shop_timeout("3s");
+    world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    let posts: Vec<_> = world
+        .shop
+        .server
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| request.received_at)
+        .collect();
     assert!(
-        world.shop.server.asked("GET") > 1,
-        "it was made as soon as it was not found"
+        posts.len() == 2 && posts[1] - posts[0] >= Duration::from_secs(3),
+        "it was made as soon as it was not found: {posts:?}"
     );
-}
-
-async fn asked(world: &World, method: &str) {
-    pomost_tests::eventually(async || match world.shop.server.asked(method) {
-        0 => Err(format!("no {method}")),
-        _ => Ok(()),
-    })
-    .await;
 }

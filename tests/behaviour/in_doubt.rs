@@ -1,13 +1,15 @@
-//! Writes whose outcome is not known, and what keeps them from being made twice.
+//! Writes in doubt, which must not be made twice.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use pomost_extractor::Scheduling;
+use pomost_models::DeadLetterReason;
 use serde_json::{Value, json};
 
-use pomost_models::DeadLetterReason;
-
-use crate::{
-    late::with_timeout,
-    support::{Flow, LOOKUP, Reply, World, outcomes},
-};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes, wait_for_things};
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -22,13 +24,13 @@ fn idempotent() -> Flow {
     }
 }
 
-/// A world in which `a` was made once, and then the shop lost it.
+/// A world in which `a` was created and the shop lost it then.
 async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
     let (world, rows) = World::with_rows(thing(1), flow).await;
-    with_timeout(&world, "1s");
+    world.set_shop_timeout("3s");
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     world.shop.empty();
-    world.shop.server.forget();
+    world.shop.server.forget_requests();
     rows.set(thing(2));
     (world, rows)
 }
@@ -40,7 +42,7 @@ async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
 }
@@ -52,18 +54,10 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
         ..Flow::default()
     })
     .await;
-    world.shop.lose_answers("POST", 1, || Reply::Hang);
-    let running = world.start().await;
+    world.shop.lose_answers("POST", 1, Reply::never);
+    let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     running.kill().await;
     assert_eq!(outcomes(&world.finish(run).await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
@@ -72,7 +66,7 @@ async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell() {
     let (world, _) = world_that_lost_a_thing(Flow::default()).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
     assert_eq!(world.shop.things().len(), 1);
@@ -81,10 +75,13 @@ async fn a_thing_made_again_without_an_answer_is_in_doubt_where_nothing_can_tell
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempotency_key() {
     let (world, rows) = world_that_lost_a_thing(idempotent()).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (2, 1)
     );
     rows.set(thing(3));
@@ -107,8 +104,8 @@ async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
         (
-            world.shop.server.asked("POST"),
-            world.shop.server.asked("GET")
+            world.shop.server.count_method("POST"),
+            world.shop.server.count_method("GET")
         ),
         (1, 1)
     );
@@ -117,25 +114,17 @@ async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_content_waits_until_a_create_in_doubt_has_been_repeated() {
     let (world, rows) = World::with_rows(thing(1), idempotent()).await;
-    world.shop.lose_answers("POST", 2, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 2, Reply::broken_off);
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     rows.set(thing(2));
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("created", 1)]);
     assert_eq!(outcomes(&running.ended(second).await), [("updated", 1)]);
     running.stop().await;
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
-    assert_eq!(world.shop.server.asked("POST"), 3);
+    assert_eq!(world.shop.server.count_method("POST"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +135,7 @@ async fn a_create_in_doubt_is_not_repeated_with_other_content() {
     };
     let (world, rows) = World::with_rows(thing(1), flow).await;
     // The first is not charged: it may be an outage's.
-    world.shop.lose_answers("POST", 2, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 2, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     rows.set(thing(2));
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -203,23 +192,18 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
         ..Flow::default()
     };
     let (world, rows) = world_that_lost_a_thing(flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
-    let running = world.start().await;
-    let run = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
-    world
-        .shop
-        .intercept(|seen| (seen.method == "GET").then(|| Reply::json(422, &json!({}))));
-    assert_eq!(outcomes(&running.ended(run).await), [("dead", 1)]);
-    running.stop().await;
+    let is_posted = Arc::new(AtomicBool::new(false));
+    let posted = is_posted.clone();
+    world.shop.lose_answers("POST", 1, move || {
+        posted.store(true, Ordering::SeqCst);
+        Reply::broken_off()
+    });
+    world.shop.also_intercept(move |request| {
+        let is_refused = request.method == "GET" && is_posted.load(Ordering::SeqCst);
+        is_refused.then(|| Reply::json(422, &json!({})))
+    });
+    assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
+    assert_eq!(world.shop.things().len(), 1);
     world.shop.mend();
     rows.set([json!({"key": "a", "gone": true})]);
     assert_eq!(outcomes(&world.sync().await), [("deleted", 1)]);
@@ -243,7 +227,7 @@ async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
     assert_eq!(world.shop.things().len(), 1);
 }
 
-/// A deletion is looked up by the row, which is not what was made of it.
+/// A deletion is looked up by its row, which differs from the mapped record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up() {
     let load = format!("{LOOKUP}\n{DELETES}").leak();
@@ -255,18 +239,10 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
         ..Flow::default()
     };
     let (world, rows) = World::with_rows([json!({"key": "A", "n": 1})], flow).await;
-    world.shop.lose_answers("POST", 1, || Reply::BreakOff);
+    world.shop.lose_answers("POST", 1, Reply::broken_off);
     let running = world.start().await;
     let first = running.request(None).await;
-    pomost_tests::eventually(async || {
-        world
-            .shop
-            .things()
-            .first()
-            .cloned()
-            .ok_or("nothing was made")
-    })
-    .await;
+    wait_for_things(&world.shop, 1).await;
     rows.set([json!({"key": "A", "gone": true})]);
     let second = running.request(None).await;
     assert_eq!(outcomes(&running.ended(first).await), [("updated", 1)]);
@@ -275,19 +251,20 @@ async fn a_deletion_waits_until_the_create_in_doubt_before_it_has_been_looked_up
     assert!(world.shop.things().is_empty());
 }
 
-/// Answers the first creates so, with no effect; the others as usual.
+/// Replies with these statuses to the first creates, which have no effect.
 fn creates_are_answered(world: &World, statuses: impl IntoIterator<Item = u16>) {
     let statuses: Vec<u16> = statuses.into_iter().collect();
     let left = std::sync::Mutex::new(statuses.into_iter());
-    world.shop.intercept(move |seen| {
-        let status = (seen.method == "POST")
+    world.shop.intercept(move |request| {
+        let status = (request.method == "POST")
             .then(|| left.lock().unwrap().next())
             .flatten()?;
         Some(Reply::json(status, &json!({})))
     });
 }
 
-/// A server that is still at a request says 409 to its repetition, and may fail after all.
+/// A server that still works on a request replies with 409 to its repetition, and may fail after
+/// all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended() {
     let only_creates =
@@ -313,15 +290,18 @@ async fn a_create_that_meets_its_first_attempt_is_repeated_until_that_has_ended(
         creates_are_answered(&world, [500, 409]);
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         assert_eq!(
-            (world.shop.server.asked("POST"), world.shop.things().len()),
+            (
+                world.shop.server.count_method("POST"),
+                world.shop.things().len()
+            ),
             (3, 1)
         );
         let keys: Vec<_> = world
             .shop
             .server
-            .seen()
+            .requests()
             .into_iter()
-            .filter_map(|mut seen| seen.headers.remove("idempotency-key"))
+            .filter_map(|mut request| request.headers.remove("idempotency-key"))
             .collect();
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
     }))

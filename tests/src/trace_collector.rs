@@ -15,50 +15,47 @@ use prost::Message;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Receives traces until dropped.
-pub struct Collector {
-    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
+pub struct TraceCollector {
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub url: String,
     spans: Spans,
     bodies: Bodies,
     serving: JoinHandle<()>,
 }
 
-type Spans = Arc<Mutex<Vec<Span>>>;
+type Spans = Arc<Mutex<Vec<ReceivedSpan>>>;
 
 type Bodies = Arc<Mutex<Vec<Bytes>>>;
 
-/// A span as it arrived.
+/// A span as it was received.
 #[derive(Debug, Clone)]
-pub struct Span {
-    /// The service that it is of.
+pub struct ReceivedSpan {
     pub service: String,
-    /// What it is called.
     pub name: String,
-    /// Which side of what.
     pub kind: SpanKind,
     /// The trace's id, in hexadecimal digits.
     pub trace: String,
-    /// Its own id.
+    /// Its own id, in hexadecimal digits.
     pub id: String,
     /// The id of its parent; empty where it has none.
     pub parent: String,
     /// The ids of the traces that it links to.
     pub links: Vec<String>,
-    /// Whether it says that it failed.
+    /// True where its status is an error.
     pub failed: bool,
     attributes: BTreeMap<String, String>,
 }
 
-impl Collector {
+impl TraceCollector {
     /// Listens on loopback.
-    pub async fn start() -> Collector {
+    pub async fn start() -> TraceCollector {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (spans, bodies) = (Spans::default(), Bodies::default());
         let router = Router::new().route("/v1/traces", post(receive));
         let router = router.with_state((spans.clone(), bodies.clone()));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Collector {
+        TraceCollector {
             url,
             spans,
             bodies,
@@ -66,34 +63,34 @@ impl Collector {
         }
     }
 
-    /// All that has arrived, as it was sent.
-    pub fn sent(&self) -> Vec<u8> {
+    /// All requests so far, as they were sent.
+    pub fn bytes(&self) -> Vec<u8> {
         self.bodies.lock().unwrap().concat()
     }
 
-    /// All that has arrived.
-    pub fn spans(&self) -> Vec<Span> {
+    /// All spans so far.
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.spans.lock().unwrap().clone()
     }
 }
 
-impl Drop for Collector {
+impl Drop for TraceCollector {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-impl Span {
+impl ReceivedSpan {
     /// An attribute as text; empty where it has none of that name.
-    pub fn get(&self, attribute: &str) -> &str {
+    pub fn attribute(&self, name: &str) -> &str {
         self.attributes
-            .get(attribute)
+            .get(name)
             .map(String::as_str)
             .unwrap_or_default()
     }
 
-    fn of(service: &str, span: v1::Span) -> Span {
-        Span {
+    fn of(service: &str, span: v1::Span) -> ReceivedSpan {
+        ReceivedSpan {
             service: service.to_owned(),
             kind: span.kind(),
             trace: hexadecimal(&span.trace_id),
@@ -126,7 +123,7 @@ async fn receive(State((spans, bodies)): State<(Spans, Bodies)>, body: Bytes) {
         spans
             .lock()
             .unwrap()
-            .extend(arrived.map(|span| Span::of(service, span)));
+            .extend(arrived.map(|span| ReceivedSpan::of(service, span)));
     }
 }
 

@@ -10,31 +10,31 @@ use pomost_runtime::Backends;
 use pomost_store::{DeadLetterFilter, Store};
 use tempfile::TempDir;
 
-use crate::{Printed, pomost_in};
+use crate::{CommandOutput, pomost_in};
 
-/// A copy of an example project: what Pomost remembers of it does not stay in the example.
-pub struct Example {
+/// A copy of an example project, so that the files of the store do not stay in the example.
+pub struct ExampleProject {
     directory: TempDir,
 }
 
-impl Example {
+impl ExampleProject {
     /// A copy of `examples/{name}` with these variables in its `.env`.
-    pub fn new(name: &str, variables: &[(&str, &str)]) -> Example {
+    pub fn new(name: &str, variables: &[(&str, &str)]) -> ExampleProject {
         let directory = tempfile::tempdir().unwrap();
         copy(&examples().join(name), directory.path());
         let lines = variables
             .iter()
             .map(|(name, value)| format!("{name}={value}\n"));
         fs::write(directory.path().join(".env"), lines.collect::<String>()).unwrap();
-        Example { directory }
+        ExampleProject { directory }
     }
 
-    /// Where it is.
+    /// The directory of the copy.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Runs a flow once by `pomost sync`; returns what became of its records, as it is printed.
+    /// Runs a flow once by `pomost sync`; returns the outcomes of its records as they are printed.
     pub async fn sync(&self, flow: &str) -> String {
         let printed = self.pomost(&["sync", flow]).await;
         let settled = printed.out.strip_prefix(&format!("{flow} settled: "));
@@ -44,10 +44,10 @@ impl Example {
             .to_owned()
     }
 
-    /// The keys of the dead letters and why they are dead, in order.
+    /// The keys and errors of the open dead letters, in order.
     pub async fn dead(&self) -> Vec<(String, String)> {
         let key_and_error = |letter: DeadLetter| (letter.key().to_owned(), letter.error);
-        let mut letters: Vec<_> = dead(&*self.backends().await.store)
+        let mut letters: Vec<_> = open_dead_letters(&*self.backends().await.store)
             .await
             .into_iter()
             .map(key_and_error)
@@ -56,14 +56,14 @@ impl Example {
         letters
     }
 
-    /// The broker and the store, beside whoever runs the project.
+    /// The broker and the store, beside a process that runs the project.
     pub async fn backends(&self) -> Backends {
         Backends::embedded_beside(self.directory()).await.unwrap()
     }
 
     /// Runs the command line on it.
-    pub async fn pomost(&self, arguments: &[&str]) -> Printed {
-        Printed::of(
+    pub async fn pomost(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::of(
             pomost_in(self.directory(), arguments)
                 .output()
                 .await
@@ -72,13 +72,13 @@ impl Example {
     }
 }
 
-/// Where the example projects are.
+/// The directory of the example projects.
 pub fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
-/// What is kept of all runs that a store knows.
-pub async fn dead(store: &dyn Store) -> Vec<DeadLetter> {
+/// The open dead letters of all runs in a store.
+pub async fn open_dead_letters(store: &dyn Store) -> Vec<DeadLetter> {
     store
         .dead_letters(&DeadLetterFilter {
             limit: 1000,
@@ -88,7 +88,7 @@ pub async fn dead(store: &dyn Store) -> Vec<DeadLetter> {
         .unwrap()
 }
 
-/// Copies what an example has in its folders.
+/// Copies the folders of an example.
 fn copy(from: &Path, to: &Path) {
     for folder in ["systems", "flows", "schemas"] {
         fs::create_dir(to.join(folder)).unwrap();

@@ -1,4 +1,4 @@
-//! A source that means no good.
+//! A source with trouble in its pages.
 
 use std::{
     collections::BTreeMap,
@@ -9,37 +9,37 @@ use fastrand::Rng;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::case::{Case, Clock, Paging, Trouble};
-use crate::support::{Reply, Seen, Server};
+use super::case::{ClockStyle, PagingStyle, SourceCase, SourceTrouble};
+use crate::support::{FakeServer, ReceivedRequest, Reply};
 
 /// `GET /rows?since={time}&p={page}`.
 #[derive(Clone)]
-pub(super) struct Source(Arc<Mutex<Table>>);
+pub(super) struct RandomSource(Arc<Mutex<SourceTable>>);
 
-struct Table {
-    case: Case,
+struct SourceTable {
+    case: SourceCase,
     chance: Rng,
-    rows: BTreeMap<String, Row>,
-    /// How many rows there have been.
+    rows: BTreeMap<String, SourceRow>,
+    /// Number of rows that were ever made.
     made: usize,
-    /// What the listing that is being read consists of, where its pages do not go by places.
+    /// The pages of the listing that is being read, where they are not places in the list.
     pages: Vec<Vec<Value>>,
-    /// Whether the trouble is over.
+    /// True when the trouble is over.
     quiet: bool,
     circled: bool,
 }
 
-struct Row {
+struct SourceRow {
     changed: Timestamp,
-    /// How often it was changed.
+    /// Number of changes of the row.
     changes: u32,
 }
 
-impl Source {
-    pub(super) fn new(case: &Case) -> Source {
+impl RandomSource {
+    pub(super) fn new(case: &SourceCase) -> RandomSource {
         let chance = Rng::with_seed(case.seed);
         let (rows, pages) = Default::default();
-        let mut table = Table {
+        let mut table = SourceTable {
             case: case.clone(),
             chance,
             rows,
@@ -53,20 +53,20 @@ impl Source {
             let changed = case.begins + (10 * table.chance.i64(0..30)).minutes();
             table.insert(changed);
         }
-        Source(Arc::new(Mutex::new(table)))
+        RandomSource(Arc::new(Mutex::new(table)))
     }
 
-    pub(super) async fn serve(&self) -> Server {
+    pub(super) async fn serve(&self) -> FakeServer {
         let table = self.0.clone();
-        Server::start(move |seen| table.lock().unwrap().answer(seen)).await
+        FakeServer::start(move |request| table.lock().unwrap().answer(request)).await
     }
 
-    /// Some rows are committed late, beside newer ones, and some are changed. From now on there is peace.
-    /// Where rows are changed as they are read that was all.
+    /// Ends the trouble. Some rows are committed late, beside newer ones, and some are changed,
+    /// except where rows were changed while they were read.
     pub(super) fn change_between_runs(&self) {
         let mut table = self.0.lock().unwrap();
         table.quiet = true;
-        if table.case.trouble == Trouble::ChangingRows {
+        if table.case.trouble == SourceTrouble::ChangingRows {
             return;
         }
         let newest = table.newest();
@@ -83,7 +83,7 @@ impl Source {
         self.0.lock().unwrap().rows.contains_key(key)
     }
 
-    /// All that it has, by key.
+    /// All rows, sorted by their keys.
     pub(super) fn rows(&self) -> Vec<Value> {
         let table = self.0.lock().unwrap();
         table
@@ -98,30 +98,30 @@ impl Source {
     }
 }
 
-impl Table {
-    fn answer(&mut self, seen: &Seen) -> Reply {
-        let since = &seen.query["since"];
-        let page = seen
+impl SourceTable {
+    fn answer(&mut self, request: &ReceivedRequest) -> Reply {
+        let since = &request.query["since"];
+        let page = request
             .query
             .get("p")
             .map(|page| page.parse::<usize>().unwrap());
         match self.case.paging {
-            Paging::Offset => self.at_places(since, page.unwrap_or_default()),
-            Paging::Page if self.case.trouble.is_of_places() => {
+            PagingStyle::Offset => self.at_places(since, page.unwrap_or_default()),
+            PagingStyle::Page if self.case.trouble.is_of_places() => {
                 self.at_places(since, page.unwrap_or_default() * self.case.size)
             }
             _ => self.page(since, page.unwrap_or_default()),
         }
     }
 
-    /// The rows at some places of what is there now.
+    /// The rows at some places of the current list.
     fn at_places(&mut self, since: &str, skip: usize) -> Reply {
         match self.case.trouble {
-            Trouble::MovingRows if skip > 0 && !self.quiet => self.move_rows(),
-            Trouble::ChangingRows if skip > 0 && !self.quiet => self.change_around(skip),
+            SourceTrouble::MovingRows if skip > 0 && !self.quiet => self.move_rows(),
+            SourceTrouble::ChangingRows if skip > 0 && !self.quiet => self.change_around(skip),
             _ => {}
         }
-        let short = self.case.paging == Paging::Offset && self.has_odd_pages();
+        let short = self.case.paging == PagingStyle::Offset && self.has_odd_pages();
         let size = if short {
             self.chance.usize(1..=self.case.size)
         } else {
@@ -145,26 +145,28 @@ impl Table {
         let last = number + 1 >= self.pages.len();
         let next = (!last).then(|| self.next(number));
         match (self.case.paging, next) {
-            (Paging::Link, Some(next)) => {
+            (PagingStyle::Link, Some(next)) => {
                 let link = format!(
                     "<?since={}&p={next}>; rel=\"next\"",
                     since.replace('+', "%2B")
                 );
-                Reply::With("link", link, Box::new(Reply::rows(rows)))
+                Reply::rows(rows).with("link", link)
             }
-            (Paging::Next, Some(next)) => {
+            (PagingStyle::Next, Some(next)) => {
                 let next = format!("?since={}&p={next}", since.replace('+', "%2B"));
                 Reply::json(200, &json!({ "rows": rows, "next": next }))
             }
-            (Paging::Token, next) => Reply::json(200, &json!({ "rows": rows, "next": next })),
+            (PagingStyle::Token, next) => Reply::json(200, &json!({ "rows": rows, "next": next })),
             _ => Reply::json(200, &json!({ "rows": rows, "last": last })),
         }
     }
 
     /// The number of the page after this one, or of one that was read already.
     fn next(&mut self, number: usize) -> usize {
-        let circles =
-            self.case.trouble == Trouble::Circle && !self.quiet && number > 0 && self.chance.bool();
+        let circles = self.case.trouble == SourceTrouble::Circle
+            && !self.quiet
+            && number > 0
+            && self.chance.bool();
         if !circles {
             return number + 1;
         }
@@ -172,11 +174,12 @@ impl Table {
         self.chance.usize(1..=number)
     }
 
-    /// Without a word about which page is the last one, it is the one without rows.
+    /// Divides the listing into pages. Where no page says that it is the last one, the first page
+    /// without rows is.
     fn make_pages(&mut self, since: &str) {
         let (mut rows, odd) = (self.listed(since), self.has_odd_pages());
         self.chance.shuffle(&mut rows);
-        let least = usize::from(!odd || self.case.paging == Paging::Page);
+        let least = usize::from(!odd || self.case.paging == PagingStyle::Page);
         self.pages.clear();
         while !rows.is_empty() {
             let size = if odd {
@@ -190,22 +193,23 @@ impl Table {
     }
 
     fn has_odd_pages(&self) -> bool {
-        self.case.trouble == Trouble::OddPages
+        self.case.trouble == SourceTrouble::OddPages
     }
 
-    /// What was changed since then, in the order of change, or of keys where rows change as they are read.
+    /// The rows that were changed since a time, in the order of their changes, or of their keys
+    /// where rows change while they are read.
     fn listed(&self, since: &str) -> Vec<Value> {
         let mut rows: Vec<(&Timestamp, Value)> = self
             .rows
             .iter()
             .map(|(key, row)| (&row.changed, self.shown(key, row)))
             .collect();
-        if self.case.trouble != Trouble::ChangingRows {
+        if self.case.trouble != SourceTrouble::ChangingRows {
             rows.sort_by_key(|(changed, _)| *changed);
         }
         let at = |row: &Value| row["meta"]["changed"]["at"].as_str().unwrap().to_owned();
         let is_listed = |changed: &Timestamp, row: &Value| match self.case.clock {
-            Clock::OnTheWall => *at(row) >= *since,
+            ClockStyle::OnTheWall => *at(row) >= *since,
             _ => *changed >= since.parse().unwrap(),
         };
         rows.into_iter()
@@ -214,14 +218,14 @@ impl Table {
             .collect()
     }
 
-    fn shown(&self, key: &str, row: &Row) -> Value {
+    fn shown(&self, key: &str, row: &SourceRow) -> Value {
         let there = row
             .changed
             .to_zoned(TimeZone::get("Europe/Warsaw").unwrap());
         let at = match self.case.clock {
-            Clock::Universal => row.changed.to_string(),
-            Clock::WithOffset => there.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-            Clock::OnTheWall => there.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            ClockStyle::Universal => row.changed.to_string(),
+            ClockStyle::WithOffset => there.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            ClockStyle::OnTheWall => there.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         };
         json!({ "key": key, "changes": row.changes, "meta": { "changed": { "at": at } } })
     }
@@ -255,7 +259,7 @@ impl Table {
         self.made += 1;
         self.rows.insert(
             format!("{:03}", self.made),
-            Row {
+            SourceRow {
                 changed,
                 changes: 0,
             },

@@ -1,4 +1,4 @@
-//! The three services at work.
+//! The three services at work in the process of the test.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use pomost::runner;
 use pomost_broker::Broker;
 use pomost_extractor::{
     Scheduling,
-    webhook::{Limits, Receiver},
+    webhook::{ReceiverLimits, WebhookReceiver},
 };
 use pomost_http::{ClientOptions, SystemClients};
 use pomost_models::{RunId, RunTrigger};
@@ -17,51 +17,57 @@ use pomost_tests::eventually;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The three services at work.
-pub(crate) struct Running {
+/// Duration of claims and leases. No pause of the machine is so long that one is lost.
+pub(crate) const CLAIM: Duration = Duration::from_secs(60);
+
+/// Duration of claims and leases of services that are killed. Others wait for their end.
+pub(crate) const SHORT_CLAIM: Duration = Duration::from_secs(5);
+
+/// The three services at work in the process of the test.
+pub(crate) struct RunningServices {
     context: ServiceContext,
     services: JoinHandle<anyhow::Result<()>>,
 }
 
-impl Running {
-    /// Starts the three services for a project, by its schedules perhaps, on a broker made of the
-    /// embedded one.
+impl RunningServices {
+    /// Starts the three services for a project, with `broker` around the embedded one.
     pub(crate) async fn start(
         directory: &Path,
+        claim: Duration,
         scheduling: Scheduling,
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
-    ) -> Running {
+    ) -> RunningServices {
         let options = ClientOptions::default();
-        Running::start_clients(directory, scheduling, broker, &options).await
+        RunningServices::start_clients(directory, claim, scheduling, broker, &options).await
     }
 
     /// Starts the three services with clients of these options.
     pub(crate) async fn start_clients(
         directory: &Path,
+        claim: Duration,
         scheduling: Scheduling,
         broker: impl FnOnce(Arc<dyn Broker>) -> Arc<dyn Broker>,
         options: &ClientOptions,
-    ) -> Running {
+    ) -> RunningServices {
         let project = open::project(directory).unwrap_or_else(|problems| panic!("{problems}"));
         // A runner that was killed may take a moment to let go.
         let mut backends = eventually(async || Backends::embedded(directory).await).await;
         backends.broker = broker(backends.broker);
-        let (claim_ttl, shutdown) = (Duration::from_secs(5), CancellationToken::new());
         let context = ServiceContext {
             project: Arc::new(project),
             backends,
-            claim_ttl,
-            shutdown,
+            claim_ttl: claim,
+            shutdown: CancellationToken::new(),
         };
         let store = &context.backends.store;
         let clients = SystemClients::with_options(&context.project, store, options).unwrap();
         context.declare().await.unwrap();
         let services = tokio::spawn(runner::run(context.clone(), clients, scheduling));
-        Running { context, services }
+        RunningServices { context, services }
     }
 
     pub(crate) async fn request(&self, since: Option<&str>) -> RunId {
-        request(self.context.store(), since).await
+        request_run(self.context.store(), since).await
     }
 
     /// Waits until a run has ended. No record may be missing from its counts.
@@ -82,8 +88,8 @@ impl Running {
         summary
     }
 
-    /// Takes webhooks as well; returns where, and the task that ends with them.
-    pub(crate) async fn take_webhooks(
+    /// Receives webhooks as well; returns the address, and the task that ends with the receiver.
+    pub(crate) async fn receive_webhooks(
         &self,
         limits: ReceiverLimits,
     ) -> (SocketAddr, JoinHandle<()>) {
@@ -96,7 +102,7 @@ impl Running {
         (address, tokio::spawn(receiver.serve()))
     }
 
-    /// Asks everything to end.
+    /// Asks everything to end, without waiting for that.
     pub(crate) fn begin_to_stop(&self) {
         self.context.shutdown.cancel();
     }
@@ -106,20 +112,19 @@ impl Running {
         self.services.await.unwrap().unwrap();
     }
 
-    /// Ends it where it is, without a warning.
+    /// Ends everything where it is, without a warning.
     pub(crate) async fn kill(self) {
         self.services.abort();
         let _ = self.services.await;
     }
 }
 
-/// Asks for a run of the flow.
-pub(super) async fn request(store: &dyn Store, since: Option<&str>) -> RunId {
-    let since = since.map(str::to_owned);
+/// Requests a run of the flow.
+pub(super) async fn request_run(store: &dyn Store, since: Option<&str>) -> RunId {
     let request = RunRequest {
         flow: "things".into(),
         trigger: RunTrigger::Manual,
-        since,
+        since: since.map(str::to_owned),
     };
     store.request_run(&request).await.unwrap()
 }

@@ -1,11 +1,17 @@
-//! What answers mean.
+//! Rules of a flow or a system on the meaning of responses.
 
 use serde_json::{Value, json};
 
-use crate::support::{Flow, LOOKUP, Reply, Seen, Server, World, failure, outcomes, row};
+use crate::support::{
+    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, failure, outcomes, row,
+};
 
-fn answered(method: &'static str, status: u16, body: Value) -> impl Fn(&Seen) -> Option<Reply> {
-    move |seen| (seen.method == method).then(|| Reply::json(status, &body))
+fn answered(
+    method: &'static str,
+    status: u16,
+    body: Value,
+) -> impl Fn(&ReceivedRequest) -> Option<Reply> {
+    move |request| (request.method == method).then(|| Reply::json(status, &body))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +107,7 @@ async fn a_refusal_that_means_conflict_is_looked_up_and_updated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_s_rule_goes_before_the_system_s() {
     let source =
-        Server::start(|_| Reply::json(200, &json!({ "rows": [], "error": "limit" }))).await;
+        FakeServer::start(|_| Reply::json(200, &json!({ "rows": [], "error": "limit" }))).await;
     let rule = |means| format!("answers: [{{ when: .body.error != null, means: {means} }}]");
     let world = World::new(
         source,
@@ -131,11 +137,7 @@ async fn the_id_of_what_was_made_may_stand_in_xml() {
     .await;
     world.shop.put("t7", json!({}));
     world.shop.fail("POST", 1, || {
-        Reply::Headed(
-            "content-type",
-            "application/xml".into(),
-            "<made><id>t7</id></made>".into(),
-        )
+        Reply::of(200, "<made><id>t7</id></made>").with("content-type", "application/xml")
     });
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     rows.set([json!({"key": "a", "n": 2})]);
@@ -155,7 +157,7 @@ async fn an_answer_without_the_id_that_it_should_have_may_still_have_made_someth
     .await;
     world
         .shop
-        .lose_answers("POST", 1, || Reply::Answer(201, Vec::new()));
+        .lose_answers("POST", 1, || Reply::of(201, Vec::new()));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things().len(), 1);
 }

@@ -1,11 +1,11 @@
-//! Deliveries as traces, logs and listings show them.
+//! Traces and logs of deliveries.
 
-use pomost_tests::{Collector, Service, eventually};
+use pomost_tests::{Service, TraceCollector, eventually};
 use serde_json::{Value, json};
 
 use super::{
     hooked,
-    sender::{Sender, TOKEN},
+    sender::{DeliverySender, TOKEN},
 };
 use crate::support::{Flow, World};
 
@@ -25,18 +25,18 @@ fn runner(world: &World, more: &[(&str, &str)]) -> Service {
         environment.collect(),
         world.directory().to_owned(),
     )
-    .with(&["run"]);
+    .with_arguments(&["run"]);
     runner.start();
     runner
 }
 
-fn webhook_address(runner: &Service) -> Option<Sender> {
+fn webhook_address(runner: &Service) -> Option<DeliverySender> {
     let log = runner.log();
     let mut lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let line = lines.find(|line| line["message"] == "taking webhooks")?;
-    Some(Sender {
+    Some(DeliverySender {
         address: line["address"].as_str()?.parse().ok()?,
     })
 }
@@ -44,14 +44,14 @@ fn webhook_address(runner: &Service) -> Option<Sender> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_content() {
     let (world, _) = World::with_rows([], hooked()).await;
-    let collector = Collector::start().await;
+    let collector = TraceCollector::start().await;
     let more = [
         ("POMOST_WEBHOOK_ADDR", "127.0.0.1:0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url),
         ("RUST_LOG", "debug"),
     ];
     let mut runner = runner(&world, &more);
-    runner.says("taking webhooks").await;
+    runner.wait_for_log("taking webhooks").await;
     let sender = webhook_address(&runner).unwrap();
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
@@ -90,7 +90,7 @@ async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_conten
     assert_eq!(
         (
             webhook.parent.as_str(),
-            webhook.get("http.response.status_code")
+            webhook.attribute("http.response.status_code")
         ),
         ("00f067aa0ba902b7", "200")
     );
@@ -110,7 +110,8 @@ async fn a_delivery_s_trace_goes_on_to_the_destination_and_no_log_has_its_conten
     assert!(log.contains("a delivery is refused"), "{log}");
 }
 
-/// The delivery, what its source was asked, and what the destination was sent, over three queues.
+/// The trace leads over three queues: from the delivery to the request to its source and to the
+/// destination.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination() {
     let extract = "fetch: { request: \"GET /rows/{.key}\", record: \".rows[0]\" }\nwebhook:
@@ -125,13 +126,13 @@ async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination
     )
     .await;
     rows.set([json!({ "key": "a", "n": 1 })]);
-    let collector = Collector::start().await;
+    let collector = TraceCollector::start().await;
     let more = [
         ("POMOST_WEBHOOK_ADDR", "127.0.0.1:0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url),
     ];
     let mut runner = runner(&world, &more);
-    runner.says("taking webhooks").await;
+    runner.wait_for_log("taking webhooks").await;
     let sender = webhook_address(&runner).unwrap();
     assert_eq!(sender.deliver(&[], r#"{"key":"a"}"#).await.status, 200);
     eventually(async || match world.shop.things().len() {
@@ -171,7 +172,7 @@ async fn one_trace_leads_from_a_delivery_over_asking_about_it_to_the_destination
 async fn webhooks_without_an_address_are_told_of_at_the_start() {
     let (world, _) = World::with_rows([], hooked()).await;
     let mut runner = runner(&world, &[]);
-    runner.says("set POMOST_WEBHOOK_ADDR").await;
+    runner.wait_for_log("set POMOST_WEBHOOK_ADDR").await;
     assert!(
         runner.log().contains("\"flows\":\"things\""),
         "{}",

@@ -1,25 +1,18 @@
-//! What a request may have done that failed, or of which the answer is of no use.
+//! The possible effects of requests that failed or whose response is of no use.
 
 use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::{
-    late::with_timeout,
-    support::{Flow, LOOKUP, Reply, World, outcomes},
-};
+use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
 
 fn thing(n: u32) -> [serde_json::Value; 1] {
     [json!({"key": "a", "n": n})]
 }
 
-/// An answer compressed in a way that nobody asked for.
+/// A response with a compression that the request did not accept.
 fn unreadable(status: u16) -> Reply {
-    Reply::With(
-        "content-encoding",
-        "br".to_owned(),
-        Box::new(Reply::json(status, &json!({ "id": "t0001" }))),
-    )
+    Reply::json(status, &json!({ "id": "t0001" })).with("content-encoding", "br")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +28,10 @@ async fn a_create_whose_answer_cannot_be_read_is_looked_up() {
     world.shop.lose_answers("POST", 1, || unreadable(201));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (1, 1)
     );
 }
@@ -49,7 +45,7 @@ async fn a_create_whose_answer_is_too_long_is_in_doubt_where_nothing_can_tell() 
     );
     world
         .shop
-        .lose_answers("POST", 1, || Reply::Answer(201, vec![b' '; 2048]));
+        .lose_answers("POST", 1, || Reply::of(201, vec![b' '; 2048]));
     for n in [1, 2] {
         rows.set(thing(n));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
@@ -62,7 +58,10 @@ async fn a_create_whose_answer_is_too_long_is_in_doubt_where_nothing_can_tell() 
             .all(|letter| letter.reason == DeadLetterReason::InDoubt)
     );
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (1, 1)
     );
 }
@@ -74,7 +73,7 @@ async fn an_answer_that_nobody_needs_to_read_need_not_be_readable() {
     rows.set(thing(2));
     world.shop.lose_answers("PUT", 1, || unreadable(200));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
-    assert_eq!(world.shop.server.asked("PUT"), 1);
+    assert_eq!(world.shop.server.count_method("PUT"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,9 +92,9 @@ async fn a_refusal_is_one_though_the_rest_of_it_cannot_be_read() {
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":1}"#]);
 }
 
-/// The answer to a create that leads elsewhere.
+/// A redirect in response to a create.
 fn elsewhere(status: u16) -> Reply {
-    Reply::Redirect(status, "/things/t0001".to_owned())
+    Reply::redirect(status, "/things/t0001")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +113,10 @@ async fn a_create_that_leads_elsewhere_is_looked_up() {
             .lose_answers("POST", 1, move || elsewhere(status));
         assert_eq!(outcomes(&world.sync().await), [("updated", 1)], "{status}");
         assert_eq!(
-            (world.shop.server.asked("POST"), world.shop.things().len()),
+            (
+                world.shop.server.count_method("POST"),
+                world.shop.things().len()
+            ),
             (1, 1),
             "{status}"
         );
@@ -132,14 +134,14 @@ async fn a_create_that_leads_elsewhere_is_made_again_where_it_is_not_found() {
         },
     )
     .await;
-    world.write(
-        "systems/shop.yaml",
-        &format!("{}timeout: 1s\n", world.system("shop")),
-    );
+    world.set_shop_timeout("4s");
     world.shop.fail("POST", 1, || elsewhere(302));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (2, 1)
     );
 }
@@ -154,7 +156,10 @@ async fn a_create_that_leads_elsewhere_is_repeated_under_its_idempotency_key() {
     world.shop.lose_answers("POST", 1, || elsewhere(303));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(
-        (world.shop.server.asked("POST"), world.shop.things().len()),
+        (
+            world.shop.server.count_method("POST"),
+            world.shop.things().len()
+        ),
         (2, 1)
     );
 }
@@ -182,15 +187,12 @@ async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer()
     ];
     join_all(flows.map(async |(times, flow)| {
         let (world, rows) = World::with_rows(thing(1), flow).await;
-        world.write(
-            "systems/shop.yaml",
-            &format!("{}timeout: 1s\n", world.system("shop")),
-        );
+        world.set_shop_timeout("4s");
         world.shop.fail("POST", 10, || elsewhere(302));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
         let letter = world.only_dead().await;
         assert_eq!(
-            (letter.reason, world.shop.server.asked("POST")),
+            (letter.reason, world.shop.server.count_method("POST")),
             (DeadLetterReason::InDoubt, times)
         );
         assert!(
@@ -212,7 +214,10 @@ async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer()
         rows.set(thing(2));
         world.sync().await;
         assert_eq!(
-            (world.shop.server.asked("POST"), world.shop.things().len()),
+            (
+                world.shop.server.count_method("POST"),
+                world.shop.things().len()
+            ),
             (times, 1)
         );
     }))
@@ -224,11 +229,11 @@ async fn an_update_that_leads_elsewhere_is_made_once_more() {
     let (world, rows) = World::with_rows(thing(1), Flow::default()).await;
     world.sync().await;
     for (times, n, outcome) in [(1, 2, "updated"), (10, 3, "dead")] {
-        world.shop.server.forget();
+        world.shop.server.forget_requests();
         rows.set(thing(n));
         world.shop.fail("PUT", times, || elsewhere(302));
         assert_eq!(outcomes(&world.sync().await), [(outcome, 1)]);
-        assert_eq!(world.shop.server.asked("PUT"), 2);
+        assert_eq!(world.shop.server.count_method("PUT"), 2);
     }
     assert!(
         world
@@ -256,10 +261,10 @@ async fn many_creates_that_lead_elsewhere_are_looked_up_one_by_one() {
     world.shop.put("t2", json!({"key": "b"}));
     world.shop.fail("POST", 1, || elsewhere(302));
     assert_eq!(outcomes(&world.sync().await), [("created", 2)]);
-    assert_eq!(world.shop.server.asked("POST"), 1);
+    assert_eq!(world.shop.server.count_method("POST"), 1);
 }
 
-/// What was to tell does not.
+/// The lookup that should resolve the doubt fails itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
     let (world, _) = World::with_rows(
@@ -270,17 +275,16 @@ async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
         },
     )
     .await;
-    world.shop.intercept(|seen| match seen.method.as_str() {
-        "POST" => Some(Reply::BreakOff),
-        _ => Some(Reply::Redirect(
-            302,
-            "https://elsewhere.example/login".to_owned(),
-        )),
-    });
+    world
+        .shop
+        .intercept(|request| match request.method.as_str() {
+            "POST" => Some(Reply::broken_off()),
+            _ => Some(Reply::redirect(302, "https://elsewhere.example/login")),
+        });
     assert_eq!(outcomes(&world.sync().await), [("dead", 1)]);
     let letter = world.only_dead().await;
     assert_eq!(
-        (letter.reason, world.shop.server.asked("POST")),
+        (letter.reason, world.shop.server.count_method("POST")),
         (DeadLetterReason::InDoubt, 1)
     );
     assert!(
@@ -301,7 +305,7 @@ async fn a_create_that_a_gateway_gave_up_is_in_doubt_where_nothing_can_tell() {
             .fail("POST", 1, move || Reply::json(status, &json!({})));
         assert_eq!(outcomes(&world.sync().await), [("dead", 1)], "{status}");
         assert_eq!(world.only_dead().await.reason, DeadLetterReason::InDoubt);
-        assert_eq!(world.shop.server.asked("POST"), 1);
+        assert_eq!(world.shop.server.count_method("POST"), 1);
     }))
     .await;
 }
@@ -314,12 +318,12 @@ async fn a_create_that_did_not_reach_the_system_is_repeated() {
             .shop
             .fail("POST", 1, move || Reply::json(status, &json!({})));
         assert_eq!(outcomes(&world.sync().await), [("created", 1)], "{status}");
-        assert_eq!(world.shop.server.asked("POST"), 2);
+        assert_eq!(world.shop.server.count_method("POST"), 2);
     }))
     .await;
 }
 
-/// Nobody knows whether the destination has what was there before.
+/// The content at the destination is unknown after the failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
     for status in [500, 503, 408] {
@@ -334,7 +338,7 @@ async fn after_an_update_that_failed_the_content_before_it_is_sent_again() {
             ..Flow::default()
         };
         let (world, rows) = World::with_rows([json!({"key": "a", "v": 1, "n": 1})], flow).await;
-        with_timeout(&world, "1s");
+        world.set_shop_timeout("3s");
         assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
         rows.set([json!({"key": "a", "v": 2, "n": 2})]);
         world

@@ -1,15 +1,14 @@
-//! Deliveries that are taken.
+//! Deliveries that are accepted.
 
-use pomost_extractor::webhook::ReceiverLimits;
 use pomost_models::Stage;
 use serde_json::json;
 
-use super::{Hooked, hooked};
-use crate::support::{Flow, Reply, Server, outcomes, replayed_in};
+use super::{WebhookWorld, hooked};
+use crate::support::{FakeServer, Flow, Reply, outcomes, replayed_in, unhurried_limits};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_crosses_to_the_destination_and_is_counted() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let answer = hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a","price":1.10}"#)
@@ -32,23 +31,23 @@ async fn a_delivery_crosses_to_the_destination_and_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_comes_again_crosses_once() {
-    let hooked = Hooked::start(hooked()).await;
-    for (body, told) in [
+    let hooked = WebhookWorld::start(hooked()).await;
+    for (body, status) in [
         (r#"{"key":"a"}"#, "taken"),
         (r#"{"key":"a"}"#, "repeated"),
         (r#"{"key":"b"}"#, "repeated"),
     ] {
         let answer = hooked.sender.deliver(&[("X-Id", "1")], body).await;
-        assert_eq!((answer.status, answer.told()), (200, told));
+        assert_eq!((answer.status, answer.status_text()), (200, status));
     }
     assert_eq!(hooked.outcomes().await, [("created", 1)]);
-    assert_eq!(hooked.world.shop.server.asked("POST"), 1);
+    assert_eq!(hooked.world.shop.server.count_method("POST"), 1);
     hooked.running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repetitions_that_come_together_cross_once() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     let mut answers = hooked
         .sender
         .deliver_at_once((0..20).map(|_| ("1".to_owned(), r#"{"key":"a"}"#.to_owned())))
@@ -56,7 +55,7 @@ async fn repetitions_that_come_together_cross_once() {
     answers.sort();
     assert_eq!(
         (
-            answers[..19].iter().all(|told| told == "repeated"),
+            answers[..19].iter().all(|status| status == "repeated"),
             answers[19].as_str()
         ),
         (true, "taken")
@@ -65,10 +64,10 @@ async fn repetitions_that_come_together_cross_once() {
     hooked.running.stop().await;
 }
 
-/// More than one batch of them, from many connections at once.
+/// They need several batches and come by many connections at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_deliveries_at_once_are_all_counted() {
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         rest: "batch_size: 7",
         ..hooked()
     })
@@ -84,7 +83,7 @@ async fn many_deliveries_at_once_are_all_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_that_a_mapping_splits_are_all_counted() {
     let transform = "map: .parts[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         transform,
         ..hooked()
     })
@@ -111,7 +110,7 @@ async fn a_row_that_is_no_record_becomes_a_dead_letter_and_crosses_once_the_flow
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: .[]";
-    let hooked = Hooked::start(Flow {
+    let hooked = WebhookWorld::start(Flow {
         extract,
         ..Flow::default()
     })
@@ -146,7 +145,7 @@ async fn a_row_that_is_no_record_becomes_a_dead_letter_and_crosses_once_the_flow
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_of_ids_is_asked_about() {
-    let source = Server::start(|seen| match seen.path.strip_prefix("/rows/") {
+    let source = FakeServer::start(|request| match request.path.strip_prefix("/rows/") {
         Some("gone") => Reply::json(404, &json!({})),
         Some(id) => Reply::json(200, &json!({ "key": id, "n": 1 })),
         None => Reply::rows(json!([])),
@@ -156,7 +155,7 @@ async fn a_delivery_of_ids_is_asked_about() {
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: '.ids[] | { key: . }'";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,
@@ -179,7 +178,7 @@ async fn a_delivery_of_ids_is_asked_about() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_may_be_told_and_never_ask() {
-    let hooked = Hooked::start(hooked()).await;
+    let hooked = WebhookWorld::start(hooked()).await;
     hooked.running.stop().await;
     let text = hooked.world.flow_text();
     let told: Vec<&str> = text
@@ -188,13 +187,7 @@ async fn a_flow_may_be_told_and_never_ask() {
         .collect();
     hooked.world.write("flows/things.yaml", &told.join("\n"));
     let running = hooked.world.start().await;
-    let hooked = Hooked::on(
-        hooked.world,
-        hooked.rows,
-        running,
-        ReceiverLimits::default(),
-    )
-    .await;
+    let hooked = WebhookWorld::on(hooked.world, hooked.rows, running, unhurried_limits()).await;
     hooked
         .sender
         .deliver(&[("X-Id", "1")], r#"{"key":"a"}"#)
@@ -208,5 +201,5 @@ async fn a_flow_may_be_told_and_never_ask() {
         said.contains("its source delivers, and is not read"),
         "{said}"
     );
-    assert_eq!(hooked.world.source.seen().len(), 0);
+    assert_eq!(hooked.world.source.requests().len(), 0);
 }

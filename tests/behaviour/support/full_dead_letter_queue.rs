@@ -1,4 +1,4 @@
-//! A broker with a queue that takes nothing.
+//! A broker whose dead-letter queue is full.
 
 use std::sync::{
     Arc,
@@ -9,15 +9,18 @@ use async_trait::async_trait;
 use pomost_broker::{Broker, Consumer, Error, Message, Queue, Result, Route};
 
 /// A broker whose dead-letter queue is full.
-pub(crate) struct Jammed {
+pub(crate) struct FullDeadLetterQueue {
     broker: Arc<dyn Broker>,
     refused: Arc<AtomicUsize>,
 }
 
-impl Jammed {
-    /// Before a broker; `refused` counts the publishes it refused.
-    pub(crate) fn before(broker: Arc<dyn Broker>, refused: &Arc<AtomicUsize>) -> Arc<Jammed> {
-        Arc::new(Jammed {
+impl FullDeadLetterQueue {
+    /// Wraps a broker; `refused` counts the publishes that were refused.
+    pub(crate) fn before(
+        broker: Arc<dyn Broker>,
+        refused: &Arc<AtomicUsize>,
+    ) -> Arc<FullDeadLetterQueue> {
+        Arc::new(FullDeadLetterQueue {
             broker,
             refused: refused.clone(),
         })
@@ -25,7 +28,7 @@ impl Jammed {
 }
 
 #[async_trait]
-impl Broker for Jammed {
+impl Broker for FullDeadLetterQueue {
     fn system(&self) -> &'static str {
         self.broker.system()
     }

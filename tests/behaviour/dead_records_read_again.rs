@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use pomost_models::Stage;
-use pomost_tests::eventually;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::{
-    order::{EVERY, blocked, change, refuse, sent},
-    support::{Flow, Reply, Rows, World, outcomes, replayed_in},
+    order::{EVERY, change, refuse, run_with_blocked_records, sent},
+    support::{Flow, Reply, Rows, World, outcomes, replayed_in, wait_for_method},
 };
 
 /// Records of which the shop refuses the bad ones.
@@ -22,8 +22,9 @@ async fn world(transform: &'static str) -> (World, Rows) {
 }
 
 fn refuse_bad_ones(world: &World) {
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("bad")
             .then(|| Reply::json(422, &json!({})))
     });
@@ -33,20 +34,20 @@ fn bad(n: u32) -> Value {
     json!({ "key": "bad", "n": n })
 }
 
-/// How often a bad record was sent.
-fn times_sent(world: &World) -> usize {
+/// Number of requests with a bad record.
+fn count_bad_requests(world: &World) -> usize {
     world
         .shop
         .server
-        .seen()
+        .requests()
         .iter()
-        .filter(|seen| seen.body.contains("bad"))
+        .filter(|request| request.body.contains("bad"))
         .count()
 }
 
 const AGAIN: [(&str, u64); 2] = [("unchanged", 1), ("dead", 1)];
 
-/// The sync fails as the first one did, and says where to look.
+/// The second sync fails like the first one and says where to look.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_record_that_is_read_again_unchanged_is_counted_and_not_sent() {
     let (world, _) = world("").await;
@@ -63,7 +64,7 @@ async fn a_dead_record_that_is_read_again_unchanged_is_counted_and_not_sent() {
         "{synced:?}"
     );
     assert_eq!(
-        (times_sent(&world), world.only_dead().await.id),
+        (count_bad_requests(&world), world.only_dead().await.id),
         (1, letter.id)
     );
     assert!(
@@ -87,7 +88,7 @@ async fn a_dead_record_that_changed_is_tried_again_and_its_new_letter_replaces_t
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_ne!(world.only_dead().await.id, letter.id);
-    assert_eq!(times_sent(&world), 2);
+    assert_eq!(count_bad_requests(&world), 2);
     assert_eq!(
         outcomes(&world.finish(first.id).await),
         [("created", 1), ("dead", 1)]
@@ -101,7 +102,7 @@ async fn a_dead_record_that_changed_is_tried_again_and_its_new_letter_replaces_t
     assert!(world.dead().await.is_empty());
 }
 
-/// Of a flow or of one of its systems or schemas.
+/// The files of a flow are its own, those of its systems, and its schemas.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
     let (world, _) = world("produce: schemas/any.json").await;
@@ -128,17 +129,17 @@ async fn a_dead_record_is_tried_again_when_a_file_of_its_flow_changes() {
             assert_eq!(outcomes(&world.sync().await), AGAIN);
             world.only_dead().await;
         }
-        assert_eq!(times_sent(&world), times);
+        assert_eq!(count_bad_requests(&world), times);
     }
     world.write(
         "systems/other.yaml",
         "system: other\nbase_url: https://example.com\n",
     );
     world.sync().await;
-    assert_eq!(times_sent(&world), 4);
+    assert_eq!(count_bad_requests(&world), 4);
 }
 
-/// It waited while its flow was mended, and is sent as it was mapped before.
+/// The record waits while its flow is mended. It is sent as it was mapped before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones_map_it() {
     let flow = |transform| Flow {
@@ -147,21 +148,21 @@ async fn a_record_that_dies_as_older_files_mapped_it_is_tried_as_the_mended_ones
     };
     let (world, _) =
         World::with_rows([json!({"key": "a"})], flow("map: '. + { old: true }'")).await;
-    world.shop.fail("POST", 1, || Reply::json(500, &json!({})));
+    let (open, gate) = watch::channel(false);
+    world.shop.fail("POST", 1, move || {
+        Reply::json(500, &json!({})).behind(gate.clone())
+    });
     let running = world.start().await;
     let first = running.request(None).await;
-    eventually(async || {
-        if world.shop.server.asked("POST") == 1 {
-            Ok(())
-        } else {
-            Err("not asked yet")
-        }
-    })
-    .await;
+    wait_for_method(&world.shop.server, "POST", 1).await;
+    // The failure comes when nothing new is begun any more.
+    running.begin_to_stop();
+    open.send(true).unwrap();
     running.stop().await;
     world.set_flow(flow("map: ."));
-    world.shop.intercept(|seen| {
-        seen.body
+    world.shop.intercept(|request| {
+        request
+            .body
             .contains("old")
             .then(|| Reply::json(422, &json!({})))
     });
@@ -202,7 +203,7 @@ async fn rows_without_a_key_have_one_letter_for_each_content() {
     }
 }
 
-/// The other parts of the record it was split from go their ways.
+/// The other parts of its row are sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_record_that_died_is_not_sent_again() {
     let (world, _) =
@@ -215,7 +216,10 @@ async fn a_part_of_a_record_that_died_is_not_sent_again() {
         outcomes(&world.sync().await),
         [("unchanged", 2), ("split", 1), ("dead", 1)]
     );
-    assert_eq!((times_sent(&world), world.dead().await.len()), (1, 1));
+    assert_eq!(
+        (count_bad_requests(&world), world.dead().await.len()),
+        (1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,7 +239,10 @@ async fn a_record_whose_letter_was_discarded_stays_dead_until_it_changes() {
         ),
         "{synced:?}"
     );
-    assert_eq!((times_sent(&world), world.dead().await.len()), (1, 0));
+    assert_eq!(
+        (count_bad_requests(&world), world.dead().await.len()),
+        (1, 0)
+    );
     rows.set([json!({"key": "good"}), bad(2)]);
     assert_eq!(
         outcomes(&world.sync().await),
@@ -255,7 +262,7 @@ async fn a_replayed_record_is_sent_whatever_died_before_and_has_one_letter_if_it
     );
     assert_eq!(outcomes(&world.sync().await), AGAIN);
     assert_ne!(world.only_dead().await.id, letter.id);
-    assert_eq!(times_sent(&world), 2);
+    assert_eq!(count_bad_requests(&world), 2);
     world.shop.mend();
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
     assert_eq!(
@@ -265,14 +272,14 @@ async fn a_replayed_record_is_sent_whatever_died_before_and_has_one_letter_if_it
     assert_eq!(outcomes(&world.sync().await), [("unchanged", 2)]);
 }
 
-/// Its records wait where they were when it was read for the first time.
+/// Later changes of its key stay parked behind it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_change_that_is_read_again_neither_waits_for_itself_nor_lets_later_ones_go() {
     let (world, _) = World::with_rows([change("a", 1), change("a", 2)], EVERY).await;
     refuse(&world, "a", 1);
     let mut runs = Vec::new();
     for _ in 0..2 {
-        let (run, waiting, settled) = blocked(&world, None).await;
+        let (run, waiting, settled) = run_with_blocked_records(&world, None).await;
         assert_eq!((waiting, settled), (1, vec![("dead", 1)]));
         world.only_dead().await;
         runs.push(run);

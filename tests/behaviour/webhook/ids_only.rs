@@ -1,4 +1,4 @@
-//! Deliveries that say little more than which records changed.
+//! Deliveries that have only the ids of the records that changed.
 
 use std::{
     collections::BTreeSet,
@@ -9,15 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pomost_extractor::webhook::ReceiverLimits;
+use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use pomost_store::Outage;
 use pomost_tests::eventually;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Hooked, sender::Sender};
-use crate::support::{Flow, Reply, Rows, Seen, Server, World, delivered, outcomes, replayed_in};
+use super::{WebhookWorld, sender::DeliverySender};
+use crate::support::{
+    FakeServer, Flow, ReceivedRequest, Reply, Rows, World, outcomes, outcomes_of_deliveries,
+    replayed_in, unhurried_limits,
+};
 
 const ASKING: &str = "fetch: { request: \"GET /rows/{.id}\" }\nwebhook:
   path: /things
@@ -31,18 +34,28 @@ fn asking() -> Flow {
     }
 }
 
-/// The thing that a source is asked about.
-fn asked(seen: &Seen) -> Option<&str> {
-    seen.path.strip_prefix("/rows/")
+/// The id of the thing that a request asks for.
+fn asked_id(request: &ReceivedRequest) -> Option<&str> {
+    request.path.strip_prefix("/rows/")
 }
 
 fn thing(id: &str) -> Reply {
     Reply::json(200, &json!({ "key": id, "n": 1 }))
 }
 
-/// A source that says what it is asked.
-async fn willing() -> Server {
-    Server::start(|seen| asked(seen).map_or_else(|| Reply::rows(json!([])), thing)).await
+/// A source that gives every thing that it is asked for.
+async fn giving() -> FakeServer {
+    FakeServer::start(|request| asked_id(request).map_or_else(|| Reply::rows(json!([])), thing))
+        .await
+}
+
+/// A source that gives the things that it is asked for once the gate is open.
+async fn gated(gate: watch::Receiver<bool>) -> FakeServer {
+    FakeServer::start(move |request| match asked_id(request) {
+        Some(id) => thing(id).behind(gate.clone()),
+        None => Reply::rows(json!([])),
+    })
+    .await
 }
 
 fn ids(ids: impl IntoIterator<Item = impl Into<Value>>) -> String {
@@ -52,30 +65,23 @@ fn ids(ids: impl IntoIterator<Item = impl Into<Value>>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_keys_are_taken_at_once_and_all_their_records_arrive() {
     const KEYS: u32 = 10_000;
-    let hooked = Hooked::between(willing().await, asking()).await;
+    let (open, gate) = watch::channel(false);
+    let hooked = WebhookWorld::between(gated(gate).await, asking()).await;
     let answer = hooked.sender.deliver(&[], &ids(0..KEYS)).await;
-    assert_eq!((answer.status, answer.told()), (200, "taken"));
-    let asked = hooked.world.source.seen().len();
-    assert!(
-        asked < KEYS as usize / 2,
-        "{asked} were asked about before the answer"
-    );
+    assert_eq!((answer.status, answer.status_text()), (200, "taken"));
+    assert!(hooked.world.shop.things().is_empty());
+    open.send(true).unwrap();
     assert_eq!(hooked.outcomes().await, [("created", u64::from(KEYS))]);
     let things: BTreeSet<String> = hooked.world.shop.things().into_iter().collect();
     assert_eq!(things.len(), KEYS as usize);
     hooked.running.stop().await;
 }
 
-/// Each takes longer than all deliveries had for their rows once.
+/// The source gives nothing before all deliveries are accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_source_refuses_no_delivery() {
     let (open, gate) = watch::channel(false);
-    let source = Server::start(move |seen| match asked(seen) {
-        Some(id) => thing(id).behind(gate.clone()),
-        None => Reply::rows(json!([])),
-    })
-    .await;
-    let hooked = Hooked::between(source, asking()).await;
+    let hooked = WebhookWorld::between(gated(gate).await, asking()).await;
     let deliveries = (0..400).map(|n| (n.to_string(), ids([n.to_string()])));
     let answers = hooked.sender.deliver_at_once(deliveries).await;
     assert_eq!(answers, vec!["taken"; 400]);
@@ -89,23 +95,19 @@ async fn a_slow_source_refuses_no_delivery() {
 async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     let status = Arc::new(AtomicU16::new(500));
     let answer = status.clone();
-    let source = Server::start(
-        move |seen| match (answer.load(Ordering::SeqCst), asked(seen)) {
+    let source = FakeServer::start(move |request| {
+        match (answer.load(Ordering::SeqCst), asked_id(request)) {
             (200, Some(id)) => thing(id),
             (200, None) => Reply::rows(json!([])),
-            (status, _) => Reply::With(
-                "retry-after",
-                "1".to_owned(),
-                Reply::json(status, &json!({})).into(),
-            ),
-        },
-    )
+            (status, _) => Reply::json(status, &json!({})).with("retry-after", "1"),
+        }
+    })
     .await;
     let flow = Flow {
         load: "retry: { attempts: 1 }",
         ..asking()
     };
-    let hooked = Hooked::between(source, flow).await;
+    let hooked = WebhookWorld::between(source, flow).await;
     let many: Vec<String> = (0..50).map(|n| format!("first {n}")).collect();
     assert_eq!(hooked.sender.deliver(&[], &ids(many)).await.status, 200);
     let store = hooked.world.backends().await.store;
@@ -140,23 +142,23 @@ async fn while_the_source_is_down_deliveries_are_taken_and_wait_at_no_cost() {
     hooked.running.stop().await;
 }
 
-/// The next process asks about what this one had only been told.
+/// The next process asks for the records that were only delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     let hangs = Arc::new(AtomicBool::new(true));
     let first = hangs.clone();
-    let source = Server::start(move |seen| match asked(seen) {
-        Some(_) if first.load(Ordering::SeqCst) => Reply::Hang,
+    let source = FakeServer::start(move |request| match asked_id(request) {
+        Some(_) if first.load(Ordering::SeqCst) => Reply::never(),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
     })
     .await;
     let world = World::new(source, asking()).await;
-    let running = world.start().await;
-    let (address, receiving) = running.take_webhooks(ReceiverLimits::default()).await;
-    let sender = Sender { address };
+    let running = world.start_to_be_killed(Scheduling::Off).await;
+    let (address, receiving) = running.receive_webhooks(unhurried_limits()).await;
+    let sender = DeliverySender { address };
     assert_eq!(sender.deliver(&[], &ids(["a", "b"])).await.status, 200);
-    eventually(async || match world.source.seen().len() {
+    eventually(async || match world.source.requests().len() {
         2 => Ok(()),
         other => Err(format!("{other} requests")),
     })
@@ -166,17 +168,20 @@ async fn what_was_told_to_a_process_that_was_killed_arrives_once() {
     hangs.store(false, Ordering::SeqCst);
     let running = world.start().await;
     let store = world.backends().await.store;
-    assert_eq!(delivered(&*store, "things").await, [("created", 2)]);
+    assert_eq!(
+        outcomes_of_deliveries(&*store, "things").await,
+        [("created", 2)]
+    );
     running.stop().await;
-    assert_eq!(world.shop.server.asked("POST"), 2);
+    assert_eq!(world.shop.server.count_method("POST"), 2);
 }
 
-/// The first time nobody has it; then the flow has deletions.
+/// The record is filtered while the flow has no deletions, and deleted once it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
     let gone = Arc::new(AtomicBool::new(false));
     let is_gone = gone.clone();
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         Some("a") if is_gone.load(Ordering::SeqCst) => Reply::json(404, &json!({})),
         Some(id) => thing(id),
         None => Reply::rows(json!([])),
@@ -187,7 +192,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
         extract,
         ..Flow::default()
     };
-    let hooked = Hooked::between(source, flow()).await;
+    let hooked = WebhookWorld::between(source, flow()).await;
     assert_eq!(
         hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
         200
@@ -197,7 +202,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
     assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 2), ("filtered", 1)]);
     assert_eq!(hooked.world.shop.things().len(), 2);
-    let Hooked {
+    let WebhookWorld {
         world,
         rows,
         running,
@@ -209,7 +214,7 @@ async fn a_told_row_that_is_gone_is_left_out_or_a_deletion_and_counted() {
         ..flow()
     });
     let running = world.start().await;
-    let hooked = Hooked::on(world, rows, running, ReceiverLimits::default()).await;
+    let hooked = WebhookWorld::on(world, rows, running, unhurried_limits()).await;
     assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
     assert_eq!(
         hooked.outcomes().await,
@@ -224,15 +229,16 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
 {
     let refuses = Arc::new(AtomicBool::new(true));
     let first = refuses.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), first.load(Ordering::SeqCst)) {
-            (Some("a"), true) => Reply::json(422, &json!({ "error": "not so" })),
-            (Some(id), _) => thing(id),
-            (None, _) => Reply::rows(json!([])),
-        },
-    )
-    .await;
-    let hooked = Hooked::between(source, asking()).await;
+    let source =
+        FakeServer::start(
+            move |request| match (asked_id(request), first.load(Ordering::SeqCst)) {
+                (Some("a"), true) => Reply::json(422, &json!({ "error": "not so" })),
+                (Some(id), _) => thing(id),
+                (None, _) => Reply::rows(json!([])),
+            },
+        )
+        .await;
+    let hooked = WebhookWorld::between(source, asking()).await;
     assert_eq!(
         hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
         200
@@ -269,15 +275,15 @@ async fn what_the_source_refuses_to_say_is_a_dead_letter_of_what_was_told_and_a_
     hooked.running.stop().await;
 }
 
-/// What is told is news, and nobody told that it is to be left alone.
+/// A new delivery is tried again, although the letter of an earlier one was discarded.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() {
-    let source = Server::start(|seen| match asked(seen) {
+    let source = FakeServer::start(|request| match asked_id(request) {
         Some(_) => Reply::json(422, &json!({})),
         None => Reply::rows(json!([])),
     })
     .await;
-    let hooked = Hooked::between(source, asking()).await;
+    let hooked = WebhookWorld::between(source, asking()).await;
     for dead in 1..=2 {
         assert_eq!(hooked.sender.deliver(&[], &ids(["a"])).await.status, 200);
         assert_eq!(hooked.outcomes().await, [("dead", dead)]);
@@ -290,18 +296,19 @@ async fn what_is_told_again_after_its_letter_was_discarded_has_a_letter_again() 
     hooked.running.stop().await;
 }
 
-/// The key is read from the answer: what stands in its place beside the id may be another record's.
+/// The key is read from the response. A value in its place beside the id may be the key of another
+/// record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
     for load in ["", "order: every"] {
-        let source = Server::start(|seen| match asked(seen) {
+        let source = FakeServer::start(|request| match asked_id(request) {
             Some("17") => Reply::json(422, &json!({})),
             Some(id) => thing(id),
             None => Reply::rows(json!([])),
         })
         .await;
         let extract = ASKING.replace(".ids[] | { id: . }", ".told[]").leak();
-        let hooked = Hooked::between(
+        let hooked = WebhookWorld::between(
             source,
             Flow {
                 extract,
@@ -322,19 +329,20 @@ async fn a_letter_of_what_was_told_has_no_key_that_another_record_could_have() {
     }
 }
 
-/// What its list says of a row is not the row.
+/// A row of the list is not the record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_by_a_replay() {
     let refuses = Arc::new(AtomicBool::new(true));
     let first = refuses.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), first.load(Ordering::SeqCst)) {
-            (Some(_), true) => Reply::json(422, &json!({})),
-            (Some(id), false) => thing(id),
-            (None, _) => Reply::rows(json!([{ "id": "a", "key": "a" }])),
-        },
-    )
-    .await;
+    let source =
+        FakeServer::start(
+            move |request| match (asked_id(request), first.load(Ordering::SeqCst)) {
+                (Some(_), true) => Reply::json(422, &json!({})),
+                (Some(id), false) => thing(id),
+                (None, _) => Reply::rows(json!([{ "id": "a", "key": "a" }])),
+            },
+        )
+        .await;
     let extract = "fetch: { request: \"GET /rows/{.id}\" }";
     let world = World::new(
         source,
@@ -358,7 +366,7 @@ async fn a_row_of_a_listing_that_the_source_refuses_to_say_is_asked_about_again_
 async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     let failures = Arc::new(AtomicUsize::new(0));
     let counted = failures.clone();
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         Some("never") => Reply::json(500, &json!({})),
         Some("later") if counted.fetch_add(1, Ordering::SeqCst) == 0 => {
             Reply::json(500, &json!({}))
@@ -371,7 +379,7 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
         load: "retry: { attempts: 2 }",
         ..asking()
     };
-    let hooked = Hooked::between(source, flow).await;
+    let hooked = WebhookWorld::between(source, flow).await;
     assert_eq!(
         hooked
             .sender
@@ -393,13 +401,14 @@ async fn what_may_pass_is_asked_about_again_and_given_up_after_the_attempts() {
     hooked.running.stop().await;
 }
 
-/// The first is asked about again after the second, when the source says what is so by then.
+/// The first delivery is asked about again after the second one, and the source gives the latest
+/// state then.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_told_first_and_asked_about_last_is_the_newest() {
     let asked_about = Arc::new(AtomicUsize::new(0));
     let count = asked_about.clone();
-    let source = Server::start(
-        move |seen| match (asked(seen), &seen.headers.get("x-delivery")) {
+    let source = FakeServer::start(move |request| {
+        match (asked_id(request), &request.headers.get("x-delivery")) {
             (None, _) => Reply::rows(json!([])),
             (Some(_), delivery)
                 if delivery.is_some_and(|id| id == "1") && count.load(Ordering::SeqCst) == 0 =>
@@ -411,15 +420,15 @@ async fn what_was_told_first_and_asked_about_last_is_the_newest() {
                 200,
                 &json!({ "key": id, "n": count.fetch_add(1, Ordering::SeqCst) }),
             ),
-        },
-    )
+        }
+    })
     .await;
     let extract =
         "fetch: { request: \"GET /rows/{.id}\", headers: { X-Delivery: '{$headers[\"x-id\"]}' } }\nwebhook:
   path: /things
   verify: { token: { secrets: [\"${TOKEN}\"], header: X-Token } }
   records: '.ids[] | { id: . }'";
-    let hooked = Hooked::between(
+    let hooked = WebhookWorld::between(
         source,
         Flow {
             extract,
@@ -453,7 +462,7 @@ async fn what_was_told_first_and_asked_about_last_is_the_newest() {
     hooked.running.stop().await;
 }
 
-/// Their batches go on from message to message, and these are asked about side by side or one after the other.
+/// Deliveries share batches, and their records are asked for side by side or one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_that_was_told_is_applied_in_the_order_of_asking() {
     let [_, numbers] = tokio::join!(applied_in_order(16), applied_in_order(1)).into();
@@ -463,10 +472,10 @@ async fn every_change_that_was_told_is_applied_in_the_order_of_asking() {
     );
 }
 
-/// The numbers that the source gave, for each of two keys, in the order in which they were applied.
+/// The numbers that the source gave for each of two keys, in the order in which they were applied.
 async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
     let asked_about = AtomicUsize::new(0);
-    let source = Server::start(move |seen| match asked(seen) {
+    let source = FakeServer::start(move |request| match asked_id(request) {
         None => Reply::rows(json!([])),
         Some(id) => Reply::json(
             200,
@@ -488,7 +497,7 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
         &format!("{system}concurrency: {concurrency}\n"),
     );
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await;
+    let hooked = WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await;
     for _ in 0..20 {
         assert_eq!(
             hooked.sender.deliver(&[], &ids(["a", "b"])).await.status,
@@ -500,9 +509,9 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
         .world
         .shop
         .server
-        .seen()
+        .requests()
         .iter()
-        .filter_map(|seen| serde_json::from_str(&seen.body).ok())
+        .filter_map(|request| serde_json::from_str(&request.body).ok())
         .collect();
     hooked.running.stop().await;
     ["a", "b"].map(|key| {
@@ -513,14 +522,14 @@ async fn applied_in_order(concurrency: usize) -> [Vec<u64>; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_asked_no_faster_than_its_rate() {
-    let world = World::new(willing().await, asking()).await;
+    let world = World::new(giving().await, asking()).await;
     let system = format!(
         "system: source\nbase_url: {}\nrate_limit: 20/s\n",
         world.source.url
     );
     world.write("systems/source.yaml", &system);
     let running = world.start().await;
-    let hooked = Hooked::on(world, Rows::default(), running, ReceiverLimits::default()).await;
+    let hooked = WebhookWorld::on(world, Rows::default(), running, unhurried_limits()).await;
     let began = Instant::now();
     assert_eq!(hooked.sender.deliver(&[], &ids(0..40)).await.status, 200);
     assert_eq!(hooked.outcomes().await, [("created", 40)]);
