@@ -1,4 +1,4 @@
-//! What becomes of the parts of split records when their record changes or is deleted.
+//! The parts of split records, when their record changes or is deleted.
 
 use std::time::Duration;
 

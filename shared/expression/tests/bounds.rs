@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pomost_expression::{EvaluationError, Expression, Value, Variables, read};
 
-/// What the slowest machine that tests run on may take.
+/// The longest time that one program may take on the slowest machine that runs the tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn run(source: &str, input: &str) -> Result<Vec<Value>, EvaluationError> {

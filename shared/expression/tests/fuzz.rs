@@ -12,10 +12,10 @@ use std::{
 use pomost_expression::{Expression, Template, Value, Variables, functions, read, write};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// What the slowest machine that tests run on may take for one program.
+/// The longest time that one program may take on the slowest machine that runs the tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What programs are made of, beside the functions; `@` stands for another program.
+/// The forms of which programs are made, beside the functions; `@` stands for another program.
 const FORMS: [&str; 60] = [
     ".",
     "..",

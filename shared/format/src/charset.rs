@@ -24,6 +24,7 @@ impl Charset {
         Encoding::for_label_no_replacement(label.as_bytes()).map(Charset)
     }
 
+    /// The name of the charset as the WHATWG Encoding Standard has it.
     pub fn name(self) -> &'static str {
         self.0.name()
     }

@@ -98,10 +98,12 @@ impl BatchId {
         self.0.contains(REPLAY)
     }
 
+    /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Takes the text of the id.
     pub fn into_string(self) -> String {
         self.0
     }

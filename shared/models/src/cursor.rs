@@ -18,6 +18,7 @@ pub enum CursorKind {
 }
 
 impl CursorKind {
+    /// The kind that a value looks like.
     pub fn of(value: &str) -> CursorKind {
         // Digits alone are a number, although they may also be read as a date: 20260101.
         if Version::of_type(value, VersionType::Number).is_some() {

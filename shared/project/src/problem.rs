@@ -71,6 +71,7 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Iterates over the problems, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }

@@ -43,7 +43,7 @@ impl RecordShape {
     }
 }
 
-/// What is known of the shape of a record.
+/// The knowledge about the shape of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownShape {
     /// The shape as it was noted last; none of a record whose changes were never noted.

@@ -149,11 +149,26 @@ fn when_the_system_goes_down_meanwhile_only_its_first_failure_costs_an_attempt()
 
 #[test]
 fn the_system_is_left_alone_for_as_long_as_it_asked() {
-    for class in [FailureClass::Transient, FailureClass::Throttled] {
+    for (class, asked) in [
+        (FailureClass::Transient, 100),
+        (FailureClass::Throttled, 50),
+    ] {
         let (delay, _) =
-            retry_after_failure(batch(0, 0), class, Some(Duration::from_secs(100))).unwrap();
-        assert_eq!(delay, 100);
+            retry_after_failure(batch(0, 0), class, Some(Duration::from_secs(asked.into())))
+                .unwrap();
+        assert_eq!(delay, asked);
     }
+}
+
+#[test]
+fn a_record_of_a_system_that_is_held_comes_again_each_minute_since_the_hold_may_be_released() {
+    let delay = |class, seconds| {
+        let asked = Some(Duration::from_secs(seconds));
+        retry_after_failure(batch(0, 0), class, asked).unwrap().0
+    };
+    assert_eq!(delay(FailureClass::Throttled, 7), 7);
+    assert_eq!(delay(FailureClass::Throttled, 3000), 60);
+    assert_eq!(delay(FailureClass::Transient, 3000), 3000);
 }
 
 /// Slots that are retried together, their delay and their attempt.

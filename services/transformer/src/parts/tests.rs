@@ -15,7 +15,7 @@ fn version(number: usize) -> String {
     Version::new(number.to_string()).order_key()
 }
 
-/// What is published for one key, and what the ledger has of it.
+/// A write that is published for one key, or the one that the ledger has of it.
 #[derive(Debug, Clone, Copy)]
 struct Write {
     version: usize,

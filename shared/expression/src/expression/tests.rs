@@ -1,4 +1,4 @@
-//! What expressions give, and what is refused.
+//! Results of expressions, and expressions that are refused.
 
 #![allow(clippy::unwrap_used)]
 

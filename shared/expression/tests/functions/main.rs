@@ -1,4 +1,4 @@
-//! What the operators and the functions of the language give: one file for each subject.
+//! Results of the operators and functions of the language: one file for each subject.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What is looked up, set and deleted, and by what.
+//! Paths: reading, setting and deleting by them.
 
 use crate::{fails, gives};
 

@@ -1,4 +1,4 @@
-//! What jq refuses is refused, also within the functions of its standard library.
+//! Programs that jq refuses are refused, also within the functions of its standard library.
 
 use super::{fails, gives};
 

@@ -106,7 +106,7 @@ const CASES: [Case; 9] = [
     (
         |_| Reply::of(500, "{}"),
         FailureClass::Unreachable,
-        "answers 500 Internal FakeServer Error",
+        "answers 500 Internal Server Error",
     ),
     (
         |_| Reply::of(429, "{}").with("retry-after", 1),

@@ -25,7 +25,7 @@ pub(crate) async fn crm(customers: u32) -> Crm {
     .unwrap()
 }
 
-/// What the CRM answers to a path, as JSON.
+/// Reads the CRM's answer to a path, as JSON.
 pub(crate) async fn read(crm: &Crm, path: &str) -> Value {
     let request = client()
         .get(format!("{}{path}", crm.url()))

@@ -3,7 +3,7 @@ use reqwest::Method;
 
 use crate::client::{ask, crm};
 
-/// What the shop is sent for a customer, made of the fields that are expected of it.
+/// Makes the body for a customer of the fields that the shop is expected to have.
 fn body(fields: &FlatDocument) -> String {
     let member = |(name, text): (&str, &String)| format!("\"{name}\":{text}");
     let (mut members, mut address) = (Vec::new(), Vec::new());
@@ -19,7 +19,7 @@ fn body(fields: &FlatDocument) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// What there is to tell of a shop that was sent, of 300 customers, what `sent` makes of each.
+/// Returns the differences of a shop that got, for each of 300 customers, the bodies that `sent` makes.
 async fn told(sent: impl Fn(&str, String) -> Vec<String>) -> Vec<String> {
     let expected = crm(300).await.expected();
     let shop = Shop::start(ShopOptions {
