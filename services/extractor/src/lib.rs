@@ -5,25 +5,22 @@
 //! | [`run`] | the runs of a flow: schedule, checkpoint, pages, batches, the end |
 //! | [`source`] | the source's requests and pages, without queues or a store |
 //! | [`paging`] | positions of pages, of each kind of paging |
-//! | [`rows`] | the records that rows make |
-//! | [`cursor`] | the value from which a run reads, and the clocks of its times |
 //! | [`webhook`] | the deliveries that sources send by themselves |
 //! | `fetch` | the fetch of records whose deliveries say only that they changed |
 //!
-//! Alerts (`pomost-alerts`) run in the same process.
+//! The records that rows make, and cursors, are in `pomost-rows`: replays read rows as well. Alerts
+//! (`pomost-alerts`) run in the same process.
 
-pub mod cursor;
 pub mod error;
 mod fetch;
 pub mod paging;
-pub mod rows;
 pub mod run;
 pub mod source;
 #[cfg(test)]
 mod testing;
 pub mod webhook;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use pomost_http::{AlertHook, SystemClients};
@@ -49,9 +46,8 @@ pub enum Scheduling {
 pub async fn serve(
     context: ServiceContext,
     clients: SystemClients,
-    webhook_address: Option<SocketAddr>,
+    receiver: WebhookReceiver,
 ) -> anyhow::Result<()> {
-    let receiver = WebhookReceiver::bind(context.clone(), webhook_address).await?;
     let receiving = tokio::spawn(receiver.serve());
     let extracted = run(context.clone(), clients, Scheduling::On).await;
     // If extraction ended by itself, the receiver has to end, too.

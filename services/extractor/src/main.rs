@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use pomost_extractor::webhook::WebhookReceiver;
 use pomost_http::SystemClients;
 use pomost_runtime::Settings;
 
@@ -9,6 +10,7 @@ fn main() -> ExitCode {
     pomost_runtime::serve("pomost-extractor", async |context| {
         let clients = SystemClients::new(&context.project, &context.backends.store)?;
         let webhooks = Settings::from_environment()?.webhook_addr;
-        pomost_extractor::serve(context, clients, webhooks).await
+        let receiver = WebhookReceiver::bind(context.clone(), webhooks).await?;
+        Ok(pomost_extractor::serve(context, clients, receiver))
     })
 }

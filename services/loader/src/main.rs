@@ -7,6 +7,6 @@ use pomost_http::SystemClients;
 fn main() -> ExitCode {
     pomost_runtime::serve("pomost-loader", async |context| {
         let clients = SystemClients::new(&context.project, &context.backends.store)?;
-        pomost_loader::run(context, clients).await
+        Ok(pomost_loader::run(context, clients))
     })
 }

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pomost_runtime::serve("pomost-transformer", pomost_transformer::run)
+    pomost_runtime::serve("pomost-transformer", async |context| {
+        Ok(pomost_transformer::run(context))
+    })
 }

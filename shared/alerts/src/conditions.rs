@@ -43,8 +43,8 @@ impl<'a> AlertConditions<'a> {
         Ok(current)
     }
 
-    /// Systems that the project does not have any more are left out: nobody would find out that
-    /// they are back.
+    /// Systems and destinations that the project does not have any more are left out: nobody would
+    /// find out that they are back.
     async fn outages(&self) -> Result<BTreeMap<String, String>> {
         let outages = self
             .context
@@ -52,11 +52,16 @@ impl<'a> AlertConditions<'a> {
             .outages(Outage::FORGOTTEN_AFTER)
             .await?
             .into_iter();
-        let outages =
-            outages.filter(|outage| self.context.project.systems.contains_key(&outage.system));
+        let outages = outages.filter(|outage| self.is_in_project(&outage.system));
         Ok(outages
             .map(|outage| (format!("outage:{}", outage.system), outage_text(&outage)))
             .collect())
+    }
+
+    fn is_in_project(&self, name: &str) -> bool {
+        let project = &self.context.project;
+        let mut flows = project.flows.values();
+        project.systems.contains_key(name) || flows.any(|flow| flow.destination_name() == name)
     }
 
     async fn dead_letter_bursts(&self) -> Result<BTreeMap<String, String>> {

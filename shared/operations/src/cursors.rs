@@ -1,11 +1,11 @@
 //! Cursors: showing and setting the place up to which a flow's source has been read.
 
 use jiff::Timestamp;
-use pomost_extractor::cursor;
 use pomost_project::{
     Flow, Project,
     flow::{CursorRules, ExtractRules},
 };
+use pomost_rows::cursor;
 use pomost_store::Store;
 use serde::Serialize;
 

@@ -1,5 +1,7 @@
 //! Flows with compiled expressions and schemas.
 
+use std::borrow::Cow;
+
 use pomost_expression::Expression;
 
 use crate::schema::RecordSchema;
@@ -22,6 +24,18 @@ pub struct Flow {
     pub sensitive: Vec<Expression>,
     /// The highest number of records in one message.
     pub batch_size: usize,
+}
+
+impl Flow {
+    /// The name of the flow's destination in outages: its system's, or `FLOW (table)` or
+    /// `FLOW (files)`, which no system has.
+    pub fn destination_name(&self) -> Cow<'_, str> {
+        match &self.load.target {
+            LoadTarget::System(system) => Cow::Borrowed(system.system.as_str()),
+            LoadTarget::Table(_) => Cow::Owned(format!("{} (table)", self.name)),
+            LoadTarget::Files(_) => Cow::Owned(format!("{} (files)", self.name)),
+        }
+    }
 }
 
 /// The mapping of a flow's records, and the schemas before and after it.

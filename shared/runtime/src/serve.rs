@@ -34,15 +34,18 @@ pub struct ServiceProcess {
     pub ready_message: &'static str,
 }
 
-/// Runs a service from its settings to its end. `run` is the service itself, which returns when
-/// [`ServiceContext::shutdown`] is cancelled and everything in hand is settled.
-pub fn serve<Run, Running>(service: &'static str, run: Run) -> ExitCode
+/// Runs a service from its settings to its end. `prepare` makes the service itself, which ends when
+/// [`ServiceContext::shutdown`] is cancelled and everything in hand is settled. What the service
+/// listens at is bound while it is prepared, so that it is there when the process says that it is
+/// ready.
+pub fn serve<Prepare, Preparing, Running>(service: &'static str, prepare: Prepare) -> ExitCode
 where
-    Run: FnOnce(ServiceContext) -> Running,
+    Prepare: FnOnce(ServiceContext) -> Preparing,
+    Preparing: Future<Output = anyhow::Result<Running>>,
     Running: Future<Output = anyhow::Result<()>>,
 {
     let telemetry = telemetry::start(service);
-    let code = match run_to_the_end(serve_until_shutdown(run)) {
+    let code = match run_to_the_end(serve_until_shutdown(prepare)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!(error = format!("{failure:#}"), "{service} ends");
@@ -67,33 +70,36 @@ pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> an
     ended
 }
 
-/// Opens the backends, declares the queues, serves the process's health and runs its services until shutdown. A
-/// process that is told to end while it still opens servers ends at once, as one that has nothing in hand.
-pub async fn run_services<Run, Running>(
+/// Opens the backends, declares the queues, prepares the services, serves the process's health and
+/// runs the services until shutdown. A process that is told to end while it still opens servers ends
+/// at once, as one that has nothing in hand.
+pub async fn run_services<Prepare, Preparing, Running>(
     process: ServiceProcess,
     shutdown: &CancellationToken,
-    run: Run,
+    prepare: Prepare,
 ) -> anyhow::Result<()>
 where
-    Run: FnOnce(ServiceContext) -> Running,
+    Prepare: FnOnce(ServiceContext) -> Preparing,
+    Preparing: Future<Output = anyhow::Result<Running>>,
     Running: Future<Output = anyhow::Result<()>>,
 {
-    let starting = start(process, shutdown.clone());
-    let Some(context) = shutdown.run_until_cancelled(starting).await else {
+    let starting = start(process, shutdown.clone(), prepare);
+    let Some(services) = shutdown.run_until_cancelled(starting).await else {
         return Ok(());
     };
-    let running = run(context?);
+    let running = services?;
     shutdown::in_time(shutdown, running).await.unwrap_or(Ok(()))
 }
 
-async fn serve_until_shutdown<Run, Running>(run: Run) -> anyhow::Result<()>
+async fn serve_until_shutdown<Prepare, Preparing, Running>(prepare: Prepare) -> anyhow::Result<()>
 where
-    Run: FnOnce(ServiceContext) -> Running,
+    Prepare: FnOnce(ServiceContext) -> Preparing,
+    Preparing: Future<Output = anyhow::Result<Running>>,
     Running: Future<Output = anyhow::Result<()>>,
 {
     let shutdown = shutdown::on_signal()?;
     let process = service_process().context(Misconfigured)?;
-    let ended = run_services(process, &shutdown, run).await;
+    let ended = run_services(process, &shutdown, prepare).await;
     ended.map_err(|failure| match failure.downcast_ref::<backends::Error>() {
         Some(error) if !error.may_pass() => failure.context(Misconfigured),
         _ => failure,
@@ -116,10 +122,14 @@ fn service_process() -> anyhow::Result<ServiceProcess> {
     })
 }
 
-async fn start(
+async fn start<Preparing, Running>(
     process: ServiceProcess,
     shutdown: CancellationToken,
-) -> anyhow::Result<ServiceContext> {
+    prepare: impl FnOnce(ServiceContext) -> Preparing,
+) -> anyhow::Result<Running>
+where
+    Preparing: Future<Output = anyhow::Result<Running>>,
+{
     let ServiceProcess {
         project,
         settings,
@@ -133,11 +143,12 @@ async fn start(
         shutdown,
     };
     context.declare().await?;
+    let services = prepare(context.clone()).await?;
     let address = health::serve(settings.http_addr, context.clone())
         .await
         .with_context(|| format!("cannot listen on POMOST_HTTP_ADDR={}", settings.http_addr))?;
     info!(%address, flows = context.project.flows.len(), "{ready_message}");
-    Ok(context)
+    Ok(services)
 }
 
 /// Opens the backends, and tries again while a server does not answer yet.

@@ -4,15 +4,12 @@ use pomost_expression::{Value, Variables, read};
 use pomost_http::{Failure, SendPermit};
 use pomost_models::{Batch, Record, Version};
 use pomost_project::flow::FetchRequest;
+use pomost_rows::RowRules;
 use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{
-    rows::{self, RowRules},
-    source::{Source, row_fetch::FetchedRow},
-    webhook,
-};
+use crate::source::{Source, row_fetch::FetchedRow};
 
 /// Fetches the records of one delivered batch from their source.
 pub(super) struct RecordFetch<'a> {
@@ -48,7 +45,7 @@ impl<'a> RecordFetch<'a> {
         RecordFetch {
             source,
             rules: RowRules::of_batch(&source.flow, &batch.id),
-            fetch: webhook::fetch_of(&source.flow, &batch.id),
+            fetch: pomost_rows::fetch_of(&source.flow, &batch.id),
             variables,
             permit,
         }
@@ -92,9 +89,11 @@ impl<'a> RecordFetch<'a> {
         variables: &Variables,
     ) -> FetchOutcome {
         let row = match row {
-            FetchedRow::Present(value) => rows::read_row(self.rules, value, order, variables),
+            FetchedRow::Present(value) => {
+                pomost_rows::read_row(self.rules, value, order, variables)
+            }
             FetchedRow::Gone(value) if self.source.flow.load.deletes() => {
-                rows::read_gone_row(self.rules, value, order, variables)
+                pomost_rows::read_gone_row(self.rules, value, order, variables)
             }
             FetchedRow::Gone(_) => return FetchOutcome::Filtered,
             FetchedRow::Refused(_, error) => return refused(delivered, error),
@@ -132,5 +131,5 @@ fn value(json: &RawValue) -> Result<Value, String> {
 }
 
 fn refused(delivered: &Record, error: String) -> FetchOutcome {
-    FetchOutcome::Refused(delivered.clone(), rows::invalid(error))
+    FetchOutcome::Refused(delivered.clone(), pomost_rows::invalid(error))
 }

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use pomost_models::Version;
+use pomost_rows::cursor;
 use serde::{Deserialize, Serialize};
 
 use super::{RunContext, route};
-use crate::{cursor, error::Error, paging::PagePosition};
+
+use crate::{error::Error, paging::PagePosition};
 
 /// The state of a run between two pages. It is stored with each page that the sink has taken; the
 /// serialised names are those of the stored form.

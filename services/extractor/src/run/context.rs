@@ -5,10 +5,12 @@ use pomost_project::{
     Flow,
     flow::{CursorRules, ListingRequest},
 };
+use pomost_rows::cursor::WallClock;
 use pomost_store::{Run, Store};
 
 use super::RecordSink;
-use crate::{cursor::WallClock, error::Error, source::Source};
+
+use crate::{error::Error, source::Source};
 
 /// The run that is being read, its source, and the sink of its records.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! The progress of a run's cursor, row by row.
 
 use pomost_models::Version;
+use pomost_rows::cursor::{self, CursorKind, WallClock};
 
 use super::Checkpoint;
-use crate::cursor::{self, CursorKind, WallClock};
 
 impl Checkpoint {
     /// Advances the reached cursor to a row's cursor. Returns `false` if that has another type than

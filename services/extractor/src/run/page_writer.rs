@@ -5,6 +5,7 @@ mod tests;
 
 use pomost_expression::Variables;
 use pomost_models::{Batch, BatchId, DeadLetter, Operation, Record, Stage, Version};
+use pomost_rows::{ExtractedRow, RefusedRow};
 use pomost_runtime::dead_letters;
 use pomost_store::PageProgress;
 use uuid::{Builder, Uuid};
@@ -12,7 +13,6 @@ use uuid::{Builder, Uuid};
 use super::{Checkpoint, RunContext, RunPosition};
 use crate::{
     error::Error,
-    rows::{self, ExtractedRow, RefusedRow},
     source::{SyncToken, row_fetch::FetchedRow},
 };
 
@@ -92,15 +92,15 @@ impl<'a> PageWriter<'a> {
             let order = self.next_order();
             let row = match row {
                 FetchedRow::Present(value) => {
-                    let row = rows::read_row(flow, value, order, variables);
+                    let row = pomost_rows::read_row(flow, value, order, variables);
                     self.count(&row);
                     row
                 }
                 FetchedRow::Gone(value) if flow.load.deletes() => {
-                    rows::read_gone_row(flow, value, order, variables)
+                    pomost_rows::read_gone_row(flow, value, order, variables)
                 }
                 FetchedRow::Gone(_) => continue,
-                FetchedRow::Refused(value, error) => Err(rows::refuse_listed_row(
+                FetchedRow::Refused(value, error) => Err(pomost_rows::refuse_listed_row(
                     flow, &value, order, error, variables,
                 )),
             };
@@ -213,7 +213,7 @@ impl<'a> PageWriter<'a> {
                      text have no common order";
         Err(Box::new(RefusedRow {
             record,
-            diagnosis: rows::invalid(error),
+            diagnosis: pomost_rows::invalid(error),
         }))
     }
 

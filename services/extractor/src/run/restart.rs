@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use pomost_http::{Failure, FailureClass};
+use pomost_rows::cursor::CursorKind;
 use tracing::warn;
 
 use super::{Checkpoint, RunContext, RunPart, RunPosition, route};
-use crate::{cursor::CursorKind, error::Error};
+
+use crate::error::Error;
 
 /// Decides what follows on a failed request. A run that began at a token or a link which the source
 /// does not have any more (404, 410, or a class `gone` by a rule) restarts where the flow's first

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use pomost_project::{Flow, flow::CursorRules};
+use pomost_rows::cursor;
 
 use super::{RunPart, RunPosition, TimeWindow, context::listing};
-use crate::{cursor, error::Error, paging::PagePosition};
+
+use crate::{error::Error, paging::PagePosition};
 
 /// The first position of a part.
 pub(super) fn start(flow: &Flow, part: RunPart, since: Option<&str>) -> Result<RunPosition, Error> {

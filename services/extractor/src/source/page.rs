@@ -8,13 +8,15 @@ use pomost_expression::{Expression, Value, Variables, text};
 use pomost_format::{BodyFormat, DecodeError, DecodeLimits, FormatSyntax, RowDecoder};
 use pomost_http::{Failure, content_type, is_without_content};
 use pomost_project::flow::{CursorSource, ListingRequest};
+use pomost_rows::cursor;
 use url::Url;
 
 use super::{
     Source,
     page_request::{BodyStream, PageResponse},
 };
-use crate::{cursor, error::Error, paging::PagePosition};
+
+use crate::{error::Error, paging::PagePosition};
 
 /// Number of rows returned at a time, and of bytes of the answer read for them.
 const ROWS_AT_A_TIME: usize = 1000;

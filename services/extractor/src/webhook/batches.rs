@@ -2,9 +2,8 @@
 
 use pomost_models::{Batch, BatchId, DeadLetter, Record, RunId, Stage};
 use pomost_project::Flow;
+use pomost_rows::RefusedRow;
 use pomost_runtime::{dead_letters, outbox};
-
-use crate::rows::RefusedRow;
 
 /// A batch that the next message may go on with: all its slots so far are with the broker.
 #[derive(Debug, Clone)]

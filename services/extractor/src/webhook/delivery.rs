@@ -9,10 +9,10 @@ use pomost_project::{
     Flow,
     webhook::{DeliveryIdPlace, WebhookRules},
 };
+use pomost_rows::{RefusedRow, RowRules, fetch_of_webhook};
 use serde_json::value::RawValue;
 
-use super::{fetch_of_webhook, payload, request::ReceivedRequest, response::Error, verify::verify};
-use crate::rows::{self, RefusedRow, RowRules};
+use super::{payload, request::ReceivedRequest, response::Error, verify::verify};
 
 /// A delivery that certainly comes from its source.
 #[derive(Debug)]
@@ -92,9 +92,11 @@ struct RowReader<'a> {
 impl RowReader<'_> {
     fn read(&self, row: Value, order: Version) -> Result<Record, Box<RefusedRow>> {
         match &self.headers {
-            None => rows::read_row(self.rules, row, order, self.variables).map(|row| row.record),
+            None => {
+                pomost_rows::read_row(self.rules, row, order, self.variables).map(|row| row.record)
+            }
             Some(headers) => {
-                rows::read_unfetched_row(self.rules, &row, headers, order, self.variables)
+                pomost_rows::read_unfetched_row(self.rules, &row, headers, order, self.variables)
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use pomost_models::Stage;
 use pomost_project::{Flow, webhook::WebhookRules};
+use pomost_rows::fetch_of_webhook;
 use pomost_runtime::ServiceContext;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -16,7 +17,6 @@ use super::{
     RECORDS_PER_TIMEOUT, ReceiverLimits,
     batches::OpenBatch,
     delivery::VerifiedDelivery,
-    fetch_of_webhook,
     handover::DeliveryHandover,
     response::{DeliveryAcceptance, Error},
 };

@@ -47,13 +47,11 @@ mod verify;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use pomost_models::BatchId;
-use pomost_project::{Flow, Project, flow::FetchRequest, webhook::WebhookRules};
+use pomost_project::{Flow, Project, webhook::WebhookRules};
 use pomost_runtime::ServiceContext;
 use tokio::{net::TcpListener, task::JoinSet};
 use tracing::{info, warn};
 
-use crate::rows::RowRules;
 use intake::DeliveryIntake;
 use routes::{WebhookEndpoint, WebhookRoutes};
 
@@ -154,29 +152,6 @@ impl WebhookReceiver {
         server::serve(listener, routes, self.limits, self.context.shutdown).await;
         // The routes are dropped with the last connection, and the intakes end with them.
         while intakes.join_next().await.is_some() {}
-    }
-}
-
-impl<'a> RowRules<'a> {
-    /// The rules by which the rows of a batch were read.
-    pub fn of_batch(flow: &'a Flow, batch: &BatchId) -> RowRules<'a> {
-        match &flow.extract.webhook {
-            Some(webhook) if batch.is_of_webhook() => RowRules::of_webhook(flow, webhook),
-            _ => RowRules::from(flow),
-        }
-    }
-}
-
-/// The request about each row of a delivery, if the source is asked about them.
-fn fetch_of_webhook<'a>(flow: &'a Flow, webhook: &WebhookRules) -> Option<&'a FetchRequest> {
-    flow.extract.fetch.as_ref().filter(|_| webhook.fetch)
-}
-
-/// The request about each row of a batch that awaits its fetch, if the flow still has one.
-pub fn fetch_of<'a>(flow: &'a Flow, batch: &BatchId) -> Option<&'a FetchRequest> {
-    match &flow.extract.webhook {
-        Some(webhook) if batch.is_of_webhook() => fetch_of_webhook(flow, webhook),
-        _ => flow.extract.fetch.as_ref(),
     }
 }
 

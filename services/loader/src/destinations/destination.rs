@@ -31,8 +31,8 @@ impl Destination {
         clients: &SystemClients,
         store: &Arc<dyn Store>,
     ) -> anyhow::Result<Destination> {
-        // Systems have breakers of their own. The name is the outage's: it must not be a system's.
-        let breaker = |kind| new_breaker(&format!("{} ({kind})", flow.name), store);
+        // Systems have breakers of their own.
+        let breaker = || new_breaker(&flow.destination_name(), store);
         Ok(match &flow.load.target {
             LoadTarget::System(requests) => {
                 let client = clients
@@ -46,13 +46,13 @@ impl Destination {
                 }
             }
             LoadTarget::Table(table) => {
-                let writer = TableWriter::new(table.clone(), breaker("table"))
+                let writer = TableWriter::new(table.clone(), breaker())
                     .with_context(|| format!("the flow '{}', load.table", flow.name))?;
                 Destination::by_key(flow.clone(), Arc::new(writer))
             }
             LoadTarget::Files(files) => Destination::by_key(
                 flow.clone(),
-                Arc::new(FileWriter::new(&flow.name, files.clone(), breaker("files"))),
+                Arc::new(FileWriter::new(&flow.name, files.clone(), breaker())),
             ),
         })
     }

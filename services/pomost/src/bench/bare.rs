@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures_util::{StreamExt, stream};
 use pomost_expression::{Value, Variables, given};
-use pomost_extractor::{paging::PagePosition, rows, source::Source};
+use pomost_extractor::{paging::PagePosition, source::Source};
 use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
 use pomost_project::{Flow, Project, flow::LoadTarget};
@@ -61,7 +61,7 @@ pub async fn bodies(
 
 /// The records that a row is mapped to: none where the row is no record, or is refused.
 fn mapped(flow: &Flow, run: RunId, row: Value, variables: &Variables) -> Vec<Record> {
-    let read = rows::read_row(flow, row, Version::new(""), variables);
+    let read = pomost_rows::read_row(flow, row, Version::new(""), variables);
     match read {
         Ok(row) if row.record.op == Operation::Upsert => {
             pomost_transformer::map::transform(flow, run, row.record).unwrap_or_default()

@@ -36,10 +36,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     pomost_runtime::run_services(process, &shutdown, async |context| {
         let clients = SystemClients::new(&context.project, &context.backends.store)?;
         let receiver = WebhookReceiver::bind(context.clone(), webhook_addr).await?;
-        let receiving = tokio::spawn(receiver.serve());
-        let ran = runner::run(context, clients, Scheduling::On).await;
-        receiving.await?;
-        ran
+        Ok(async {
+            let receiving = tokio::spawn(receiver.serve());
+            let ran = runner::run(context, clients, Scheduling::On).await;
+            receiving.await?;
+            ran
+        })
     })
     .await?;
     Ok(ExitCode::SUCCESS)

@@ -48,11 +48,20 @@ fn print_outages(outages: &[SystemOutage]) {
     table.print();
     for SystemOutage { system, .. } in outages.iter().filter(|outage| outage.is_of_credentials) {
         println!(
-            "{system} does not let us in: mend the credentials that systems/{system}.yaml refers to, or have them \
-             granted what is missing, and restart; its flows then go on by themselves"
+            "{system} does not let us in: mend the credentials that {} refers to, or have them \
+             granted what is missing, and restart; its flows then go on by themselves",
+            file_of(system)
         );
     }
     println!();
+}
+
+/// The file that refers to the credentials of a system, or of a table or files: `FLOW (table)`.
+fn file_of(system: &str) -> String {
+    match system.split_once(" (") {
+        Some((flow, _)) => format!("flows/{flow}.yaml"),
+        None => format!("systems/{system}.yaml"),
+    }
 }
 
 fn print_runs(runs: &[RunReport]) {
@@ -81,4 +90,15 @@ fn print_runs(runs: &[RunReport]) {
         ]);
     }
     table.print();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_with_the_credentials_of_a_table_is_its_flow_s() {
+        assert_eq!(file_of("shop"), "systems/shop.yaml");
+        assert_eq!(file_of("sales (table)"), "flows/sales.yaml");
+    }
 }

@@ -1,12 +1,9 @@
 //! The record of a dead letter, as the stage takes it that the letter goes back to.
 
 use pomost_expression::{Variables, read};
-use pomost_extractor::{
-    rows::{self, RowRules},
-    webhook,
-};
 use pomost_models::{DeadLetter, Record, Stage};
 use pomost_project::Flow;
+use pomost_rows::RowRules;
 
 use super::SkipReason;
 
@@ -34,7 +31,7 @@ pub(super) fn for_stage(
 /// the one that died.
 fn delivered_row(flow: &Flow, letter: &DeadLetter, record: &Record) -> Result<Record, SkipReason> {
     let reading = RowRules::of_batch(flow, &letter.batch);
-    let fetch = webhook::fetch_of(flow, &letter.batch);
+    let fetch = pomost_rows::fetch_of(flow, &letter.batch);
     let uses =
         |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
     if uses("headers") && record.data.get() == "null" {
@@ -61,7 +58,7 @@ fn read_anew(reading: RowRules<'_>, record: &Record) -> Result<Record, SkipReaso
     let row = read(record.extracted().get().as_bytes())
         .map_err(|error| SkipReason::RefusedRow(error.to_string()))?;
     let order = record.version.clone();
-    match rows::read_row(reading, row, order, &Variables::default()) {
+    match pomost_rows::read_row(reading, row, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => Err(SkipReason::RefusedRow(refused.diagnosis.error)),
     }

@@ -3,7 +3,8 @@
 use pomost_expression::Variables;
 
 use super::super::{RunContext, RunPosition, page_writer::PageWriter};
-use crate::{error::Error, paging::LoopGuard, rows};
+
+use crate::{error::Error, paging::LoopGuard};
 
 pub(super) async fn read(
     context: &RunContext<'_>,
@@ -22,7 +23,7 @@ pub(super) async fn read(
     while let Some(rows) = page.next_rows().await? {
         for row in rows {
             let (clock, order) = (context.clock(), writer.next_order());
-            let deletion = rows::read_deletion(deletions, clock, row, order, variables);
+            let deletion = pomost_rows::read_deletion(deletions, clock, row, order, variables);
             writer.add(deletion).await?;
         }
     }

@@ -1,11 +1,13 @@
 //! The deletion of records that a full reading did not list (`extract.sweep`).
 
 use pomost_models::{Operation, Record, Version};
+use pomost_rows::ExtractedRow;
 use pomost_store::SourceKeyCounts;
 use serde_json::value::RawValue;
 
 use super::super::{RunContext, RunPart, RunPosition, page_writer::PageWriter};
-use crate::{error::Error, rows::ExtractedRow};
+
+use crate::error::Error;
 
 /// Number of keys looked up at a time.
 const KEYS_AT_A_TIME: u32 = 1000;

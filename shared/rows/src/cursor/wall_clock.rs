@@ -85,7 +85,7 @@ impl WallClock<'_> {
 /// The version that an instant stands for which an expression made of a time on a zone's clock. An
 /// instant that was made of a time in a fold is ordered as the fold's first one, whichever was
 /// meant.
-pub(crate) fn converted_version(text: &str, zone: &TimeZone) -> Version {
+pub fn converted_version(text: &str, zone: &TimeZone) -> Version {
     let first = |time: Timestamp| {
         let fold = WallClock::Of(zone).fold_around(zone.to_datetime(time))?;
         zone.to_ambiguous_timestamp(fold.start).earlier().ok()

@@ -1,8 +1,8 @@
 //! The expressions of a flow that make records of its source's rows.
 
 use pomost_expression::Expression;
-use pomost_models::VersionType;
-use pomost_project::{Flow, webhook::WebhookRules};
+use pomost_models::{BatchId, VersionType};
+use pomost_project::{Flow, flow::FetchRequest, webhook::WebhookRules};
 
 use crate::cursor::WallClock;
 
@@ -50,6 +50,14 @@ impl<'a> RowRules<'a> {
         }
     }
 
+    /// The rules by which the rows of a batch were read.
+    pub fn of_batch(flow: &'a Flow, batch: &BatchId) -> RowRules<'a> {
+        match &flow.extract.webhook {
+            Some(webhook) if batch.is_of_webhook() => RowRules::of_webhook(flow, webhook),
+            _ => RowRules::from(flow),
+        }
+    }
+
     /// True if one of the expressions uses the variable, named without its dollar sign.
     pub fn uses_variable(&self, name: &str) -> bool {
         let others = [self.version, self.deleted, self.cursor]
@@ -58,6 +66,19 @@ impl<'a> RowRules<'a> {
         std::iter::once(self.key)
             .chain(others)
             .any(|(_, expression)| expression.uses_variable(name))
+    }
+}
+
+/// The request about each row of a delivery, if the source is asked about them.
+pub fn fetch_of_webhook<'a>(flow: &'a Flow, webhook: &WebhookRules) -> Option<&'a FetchRequest> {
+    flow.extract.fetch.as_ref().filter(|_| webhook.fetch)
+}
+
+/// The request about each row of a batch that awaits its fetch, if the flow still has one.
+pub fn fetch_of<'a>(flow: &'a Flow, batch: &BatchId) -> Option<&'a FetchRequest> {
+    match &flow.extract.webhook {
+        Some(webhook) if batch.is_of_webhook() => fetch_of_webhook(flow, webhook),
+        _ => flow.extract.fetch.as_ref(),
     }
 }
 

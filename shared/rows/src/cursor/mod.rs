@@ -80,12 +80,12 @@ pub fn check_start(cursor: &CursorRules, stored: Option<&str>, named: &str) -> R
 }
 
 /// The end of the window of time that begins at `from`.
-pub(crate) fn window_end(from: &str, step: Duration) -> Result<String, String> {
+pub fn window_end(from: &str, step: Duration) -> Result<String, String> {
     shift::shifted(from, shift::signed(step)?)
 }
 
 /// True if a time is past `now`; a time without a zone is compared with what its clock shows.
-pub(crate) fn is_past(text: &str, now: Timestamp, clock: WallClock<'_>) -> bool {
+pub fn is_past(text: &str, now: Timestamp, clock: WallClock<'_>) -> bool {
     if let Ok(time) = text.parse::<Timestamp>() {
         return time > now;
     }

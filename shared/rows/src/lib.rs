@@ -3,6 +3,7 @@
 //! [`RowRules`] are the flow's expressions, `fields` evaluates them on a row. A row that is no
 //! record of its flow is a [`RefusedRow`], and its neighbours go on without it.
 
+pub mod cursor;
 mod fields;
 mod rules;
 
@@ -12,9 +13,9 @@ use pomost_project::flow::DeletionRules;
 use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 
-use crate::cursor::WallClock;
+use cursor::WallClock;
 use fields::RecordFields;
-pub use rules::RowRules;
+pub use rules::{RowRules, fetch_of, fetch_of_webhook};
 
 /// Length limit of a record, in bytes. It travels beside the record that is mapped from it, and
 /// brokers take messages of at least 16 MiB (RabbitMQ 4).
@@ -168,7 +169,7 @@ fn refused(record: Record, error: String) -> Box<RefusedRow> {
 }
 
 /// The diagnosis of a row that is at fault itself.
-pub(crate) fn invalid(error: impl Into<String>) -> Diagnosis {
+pub fn invalid(error: impl Into<String>) -> Diagnosis {
     Diagnosis {
         reason: DeadLetterReason::Invalid,
         error: error.into(),
