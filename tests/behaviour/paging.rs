@@ -379,7 +379,8 @@ async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
     assert_eq!(world.shop.things().len(), 5);
 }
 
-/// Of the first reading, the dead letter of the second row was never published, and the third row crossed.
+/// Of the first reading, the dead letter of the second row was never published, and the third row
+/// crossed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_read_again_with_fewer_rows_settles() {
     let flow = Flow {

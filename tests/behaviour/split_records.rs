@@ -231,7 +231,8 @@ fn message(run: RunId, id: &str, op: Operation, row: &Value) -> Message {
     }
 }
 
-/// Has the changes transformed in this order, each in a batch of its own, and all of what comes of them loaded.
+/// Has the changes transformed in this order, each in a batch of its own, and all of what comes of
+/// them loaded.
 async fn transformed(
     world: &World,
     changes: &[(&str, Operation, &Value)],

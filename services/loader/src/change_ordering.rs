@@ -17,16 +17,16 @@ use tracing::warn;
 
 use crate::{claims::attempt_fingerprint, settlement::Settlement};
 
-/// The interval at which all parked records are looked through. The change that a record waits for may
-/// have settled while the record was being parked, or a person discarded it.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// The interval at which all parked records are looked through. The change that a record waits for
+/// may have settled while the record was being parked, or a person discarded it.
+const RELEASE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The same interval where the flow applies only the latest change: then only a process that still has
-/// an older file of the flow parks records.
-const LATEST_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// The same interval where the flow applies only the latest change: then only a process that still
+/// has an older file of the flow parks records.
+const LONGEST_RELEASE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The time for which a change is waited for that may never have been published. Publishing is given
-/// up long before.
+/// The time for which a change is waited for that may never have been published. Publishing is
+/// given up long before.
 const UNCONFIRMED_CHANGE_TTL: Duration = Duration::from_secs(600);
 
 /// The time for which taken records stay this process's own: longer than publishing may take.
@@ -37,9 +37,10 @@ const MAX_TAKEN: u32 = 100;
 
 /// Keeps the changes of each key of a flow in order.
 ///
-/// Where the flow applies only the latest change, every record goes on at once. Where it applies every
-/// change, only the earliest one of a key that has not settled goes on: the others are parked in the
-/// store, so that they hold up no other key, and are published again when the earlier ones have settled.
+/// Where the flow applies only the latest change, every record goes on at once. Where it applies
+/// every change, only the earliest one of a key that has not settled goes on: the others are parked
+/// in the store, so that they hold up no other key, and are published again when the earlier ones
+/// have settled.
 pub struct ChangeOrdering {
     context: ServiceContext,
     flow: Arc<Flow>,
@@ -62,8 +63,9 @@ impl ChangeOrdering {
         }
     }
 
-    /// Parks the records of a batch that have to wait for an earlier change, and returns the others.
-    /// Records that died before and are read again are among the others: a claim finds them dead.
+    /// Parks the records of a batch that have to wait for an earlier change, and returns the
+    /// others. Records that died before and are read again are among the others: a claim finds them
+    /// dead.
     pub(crate) async fn park_blocked(
         &self,
         batch: &Batch,
@@ -124,8 +126,8 @@ impl ChangeOrdering {
         }
     }
 
-    /// Publishes parked records again when they need not wait any more, until shutdown. Workers do not do
-    /// it: the queue may be full, and only workers make room in it.
+    /// Publishes parked records again when they need not wait any more, until shutdown. Workers do
+    /// not do it: the queue may be full, and only workers make room in it.
     pub(crate) async fn release_unblocked(&self) {
         self.context
             .shutdown
@@ -136,15 +138,15 @@ impl ChangeOrdering {
 
     async fn keep_releasing(&self) -> Infallible {
         let interval = match self.flow.load.order {
-            ChangeOrder::Latest => LATEST_SWEEP_INTERVAL,
-            ChangeOrder::Every => SWEEP_INTERVAL,
+            ChangeOrder::Latest => LONGEST_RELEASE_INTERVAL,
+            ChangeOrder::Every => RELEASE_INTERVAL,
         };
-        let mut swept_at: Option<Instant> = None;
+        let mut released_at: Option<Instant> = None;
         loop {
-            let is_due = swept_at.is_none_or(|swept_at| swept_at.elapsed() >= interval);
+            let is_due = released_at.is_none_or(|released_at| released_at.elapsed() >= interval);
             let released = if is_due {
-                let released = self.sweep().await;
-                swept_at = Some(Instant::now());
+                let released = self.release_all().await;
+                released_at = Some(Instant::now());
                 released
             } else {
                 self.release_settled().await
@@ -158,9 +160,9 @@ impl ChangeOrdering {
         }
     }
 
-    /// Releases the records of all keys. A flow that applies the latest change may have applied every
-    /// change before: then no parked record has to wait.
-    async fn sweep(&self) -> Result<(), HandlerError> {
+    /// Releases the records of all keys. A flow that applies the latest change may have applied
+    /// every change before: then no parked record has to wait.
+    async fn release_all(&self) -> Result<(), HandlerError> {
         let (store, flow) = (self.context.store(), &self.flow.name);
         match self.flow.load.order {
             ChangeOrder::Latest => store.forget_changes(flow).await?,
@@ -214,8 +216,8 @@ impl ChangeOrdering {
         }
     }
 
-    /// Returns the records that were taken and not published, so that other processes may take them at
-    /// once.
+    /// Returns the records that were taken and not published, so that other processes may take them
+    /// at once.
     async fn return_taken(&self) {
         if let Err(error) = self
             .context

@@ -276,8 +276,8 @@ impl Situation<'_> {
         }
     }
 
-    /// Nothing was done to the record before. Where the flow creates the records that it writes, the
-    /// destination does not have it, unless it had some before the flow.
+    /// Nothing was done to the record before. Where the flow creates the records that it writes,
+    /// the destination does not have it, unless it had some before the flow.
     fn without_known_id(self) -> Decision {
         let Capabilities {
             creates,

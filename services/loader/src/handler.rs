@@ -27,12 +27,13 @@ use crate::{
     settlement::Settlement,
 };
 
-/// The time in which requests of a batch are started. The remaining records are retried: a delivery must be
-/// acknowledged within 10 minutes, and the last request may take its whole time-out and a few retries.
+/// The time in which requests of a batch are started. The remaining records are retried: a delivery
+/// must be acknowledged within 10 minutes, and the last request may take its whole time-out and a
+/// few retries.
 const STARTING_TIME: Duration = Duration::from_secs(120);
 
-/// The time in which storing a settlement is tried. Nobody else knows what was done to the records: if it
-/// is given up, a flow that cannot find it out has records in doubt.
+/// The time in which storing a settlement is tried. Nobody else knows what was done to the records:
+/// if it is given up, a flow that cannot find it out has records in doubt.
 const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest pause between attempts at a settlement.
@@ -71,18 +72,18 @@ impl MessageHandler for LoadHandler {
 }
 
 impl LoadHandler {
-    /// Claims, applies and settles the records of a round, then publishes retries and dead letters. A
-    /// crash before the settlement leaves claims that expire and then answer that the outcome is in
-    /// doubt; a crash after it brings records again that the ledger knows.
+    /// Claims, applies and settles the records of a round, then publishes retries and dead letters.
+    /// A crash before the settlement leaves claims that expire and then answer that the outcome is
+    /// in doubt; a crash after it brings records again that the ledger knows.
     async fn load(
         &self,
         batch: &Batch,
         round: ClaimRound,
         deadline: Instant,
     ) -> Result<(), HandlerError> {
-        // Both are taken before the store is asked: the claim may hold from any moment after that, and
-        // an outage that begins during the batch charges its attempts differently.
-        let (began, was_down) = (Instant::now(), self.destination.is_closed());
+        // Both are taken before the store is asked: the claim may hold from any moment after that,
+        // and an outage that begins during the batch charges its attempts differently.
+        let (began, was_down) = (Instant::now(), self.destination.is_down());
         let mut claim = self.claim_of(batch, &round.records);
         let records = self.claim(&mut claim, round.records).await?;
         let endings = self.apply(batch, &claim, &records, began, deadline).await;
@@ -128,8 +129,8 @@ impl LoadHandler {
             .collect())
     }
 
-    /// Applies the records for as long as their keys are certainly ours and there is time. If the claim
-    /// is lost all the same, the settlement finds out which keys were taken over.
+    /// Applies the records for as long as their keys are certainly ours and there is time. If the
+    /// claim is lost all the same, the settlement finds out which keys were taken over.
     async fn apply(
         &self,
         batch: &Batch,
@@ -166,7 +167,8 @@ impl LoadHandler {
                 records = lost.len(),
                 "another worker took over records that were held for too long"
             );
-            // The store has written no outcome of this batch: those of the lost keys are among them.
+            // The store has written no outcome of this batch: those of the lost keys are among
+            // them.
             settlement.retry_lost(&lost);
             let BatchSettlement {
                 run,
@@ -186,9 +188,9 @@ impl LoadHandler {
         Ok(self.change_ordering.after_settlement(&settlement).await?)
     }
 
-    /// Stores a settlement, and tries again while the store is unavailable. A settlement that was stored
-    /// although the store did not answer is not stored twice: its claims are gone then. Returns the keys
-    /// whose claims were lost.
+    /// Stores a settlement, and tries again while the store is unavailable. A settlement that was
+    /// stored although the store did not answer is not stored twice: its claims are gone then.
+    /// Returns the keys whose claims were lost.
     async fn store_settlement(&self, settlement: &BatchSettlement) -> Result<Vec<String>, Error> {
         let backoff = ExponentialBuilder::default()
             .without_max_times()

@@ -6,8 +6,8 @@
 //! 3. `destinations` has the kinds of destination, each of which plans a write and performs it;
 //! 4. `settlement` gathers how the records ended: settled, retried or dead.
 //!
-//! Where a flow applies every change of a key, `change_ordering` keeps them in order. The archive of
-//! dead letters (`pomost-archive`) runs in this process.
+//! Where a flow applies every change of a key, `change_ordering` keeps them in order. The archive
+//! of dead letters (`pomost-archive`) runs in this process.
 
 mod apply;
 mod change_ordering;
@@ -34,7 +34,7 @@ pub use handler::LoadHandler;
 /// store, others keep the destination busy.
 const CONCURRENCY: usize = 4;
 
-/// The interval at which destinations delete what they kept for batches that cannot come again.
+/// The interval at which destinations delete what they kept for batches that cannot be redelivered.
 const CLEAN_UP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// Loads the records of every flow of the project, and archives dead letters, until shutdown.
@@ -94,8 +94,8 @@ async fn keep_clean(context: ServiceContext, destination: Destination) {
     context.shutdown.run_until_cancelled(cleaning).await;
 }
 
-/// Closes the clients at shutdown, so that records which wait for a rate slot are retried by another
-/// process. Dropping the set ends the task.
+/// Closes the clients at shutdown, so that records which wait for a rate slot are retried by
+/// another process. Dropping the set ends the task.
 fn close_clients_at_shutdown(context: ServiceContext, clients: SystemClients) -> JoinSet<()> {
     let mut closing = JoinSet::new();
     closing.spawn(async move {

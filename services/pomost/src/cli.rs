@@ -39,7 +39,7 @@ enum Command {
     Dead(dead::Arguments),
     /// Show or set how far a flow's source has been read
     Cursor(cursor::Arguments),
-    /// Let requests to a system go on that asked for a pause
+    /// Resume requests to a system that is on hold
     System(system::Arguments),
     /// Try an expression on JSON from standard input
     Eval(eval::Arguments),
@@ -53,8 +53,9 @@ enum Command {
 }
 
 impl CommandLine {
-    /// Runs the command to its end. Errors go to standard error. The exit code is 0 for success, 2 for a project with
-    /// problems, an expression that does not compile or an argument that makes no sense, and 1 for anything else.
+    /// Runs the command to its end. Errors go to standard error. The exit code is 0 for success, 2
+    /// for a project with problems, an expression that does not compile or an argument that makes
+    /// no sense, and 1 for anything else.
     pub fn run(self) -> ExitCode {
         let telemetry = telemetry::start_with("pomost", self.command.log_level());
         let outcome = pomost_runtime::run_to_the_end(self.command.run());
@@ -82,8 +83,8 @@ impl Command {
         }
     }
 
-    /// The log level where `RUST_LOG` is not set. Services log their work; the other commands print it themselves,
-    /// so only warnings and errors are logged.
+    /// The log level where `RUST_LOG` is not set. Services log their work; the other commands print
+    /// it themselves, so only warnings and errors are logged.
     fn log_level(&self) -> &'static str {
         match self {
             Command::Run(_) => "info",

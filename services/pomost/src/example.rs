@@ -1,4 +1,5 @@
-//! The example project `examples/customers`, which the binary carries so that `pomost demo` needs no checkout.
+//! The example project `examples/customers`, which the binary carries so that `pomost demo` needs
+//! no checkout.
 
 use std::{fs, io, path::Path};
 
@@ -50,8 +51,8 @@ pub fn write(directory: &Path, systems: &ExampleSystems) -> io::Result<()> {
     put(&directory.join(".env"), &lines.concat())
 }
 
-/// Loads the example in a directory, for these systems and no others: variables of the environment, which may name the
-/// systems of somebody's business, are not read.
+/// Loads the example in a directory, for these systems and no others: variables of the environment,
+/// which may name the systems of somebody's business, are not read.
 pub fn load(directory: &Path, systems: &ExampleSystems) -> Result<Project, Problems> {
     let variables = systems
         .variables()

@@ -26,7 +26,8 @@ impl PrivateNamespace {
         Backends::servers(&self.servers, &self.name).await
     }
 
-    /// Removes the namespace, with the queues of these flows, from both servers. No process may work on it any more.
+    /// Removes the namespace, with the queues of these flows, from both servers. No process may
+    /// work on it any more.
     pub async fn remove(&self, flows: &[&str]) -> Result<(), backends::Error> {
         let flows: Vec<String> = flows.iter().map(|flow| (*flow).to_owned()).collect();
         Backends::remove(&self.servers, &self.name, &flows).await

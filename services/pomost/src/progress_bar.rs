@@ -43,7 +43,8 @@ impl RunProgressBar {
         }
     }
 
-    /// Prints a line for the outage beside the bar, which is not shown where standard error is no terminal.
+    /// Prints a line for the outage beside the bar, which is not shown where standard error is no
+    /// terminal.
     fn announce(&self, outage: &SystemOutage) {
         let SystemOutage {
             system,
@@ -104,7 +105,8 @@ fn waiting(run: &RunReport) -> Option<String> {
     }
 }
 
-/// The system that a run waits for, if it waits for one: `, waits for crm since 2026-11-30T22:50:46Z`.
+/// The system that a run waits for, if it waits for one: `, waits for crm since
+/// 2026-11-30T22:50:46Z`.
 pub fn waits_for(run: &RunReport) -> String {
     match &run.waits_for {
         Some(SystemOutage { system, since, .. }) => {

@@ -5,8 +5,8 @@ use pomost_http::SystemClients;
 use pomost_runtime::ServiceContext;
 use tokio::task::JoinSet;
 
-/// Runs the extractor, the transformer and the loader until shutdown. When one of them ends earlier, the others are
-/// stopped as well. The queues have to be declared.
+/// Runs the extractor, the transformer and the loader until shutdown. When one of them ends
+/// earlier, the others are stopped as well. The queues have to be declared.
 pub async fn run(
     context: ServiceContext,
     clients: SystemClients,

@@ -1,5 +1,5 @@
-//! Transforms batches: maps each record, publishes what came of them to the loader, and records the outcomes of those
-//! that end here.
+//! Transforms batches: maps each record, publishes what came of them to the loader, and records the
+//! outcomes of those that end here.
 
 use std::{
     sync::Arc,
@@ -22,8 +22,8 @@ use crate::{
     transformed::TransformedBatch,
 };
 
-/// For how long the records of a batch are mapped. The others are handed back: a delivery must be acknowledged within
-/// 10 minutes, and each record may take the seconds that an expression has.
+/// For how long the records of a batch are mapped. The others are handed back: a delivery must be
+/// acknowledged within 10 minutes, and each record may take the seconds that an expression has.
 const MAPPING_TIME: Duration = Duration::from_secs(120);
 
 /// The delay of records that are handed back, in seconds.
@@ -62,7 +62,8 @@ impl TransformHandler {
         }
     }
 
-    /// Mapping computes for milliseconds at a time, so it has a thread of its own: the sockets must not wait for it.
+    /// Mapping computes for milliseconds at a time, so it has a thread of its own: the sockets must
+    /// not wait for it.
     async fn map(&self, batch: Batch) -> MappedBatch {
         let flow = self.flow.clone();
         let (span, until) = (tracing::Span::current(), Instant::now() + MAPPING_TIME);
@@ -76,8 +77,8 @@ impl TransformHandler {
         }
     }
 
-    /// A flow whose mapping cannot split records, and never did, has no parts to look after, and its batches cost the
-    /// store nothing.
+    /// A flow whose mapping cannot split records, and never did, has no parts to look after, and
+    /// its batches cost the store nothing.
     async fn tracks_parts(&self) -> Result<bool, HandlerError> {
         let flow = &self.flow;
         let asked = self.tracks_parts.get_or_try_init(async || {
@@ -117,8 +118,8 @@ impl TransformHandler {
         self.record(transformed).await
     }
 
-    /// Publishes and counts the records that the batch did not have. This comes before the batch's own records can
-    /// settle, or its run could seem to have ended.
+    /// Publishes and counts the records that the batch did not have. This comes before the batch's
+    /// own records can settle, or its run could seem to have ended.
     async fn publish_derived(&self, transformed: &TransformedBatch) -> Result<(), HandlerError> {
         let batches = transformed.derived.iter().map(|(batch, _)| batch);
         let batches: Vec<&Batch> = batches.filter(|batch| !batch.records.is_empty()).collect();
@@ -148,7 +149,8 @@ impl TransformHandler {
     }
 }
 
-/// Publishes a batch to the queue of a stage, where it has records; by a delay of so many seconds where there is one.
+/// Publishes a batch to the queue of a stage, where it has records; by a delay of so many seconds
+/// where there is one.
 async fn send(
     broker: &dyn Broker,
     batch: &Batch,
@@ -179,8 +181,8 @@ struct MappedBatch {
     unmapped: Batch,
 }
 
-/// Maps the records of a batch while it may go on, but at least one, so that records that take long come to their ends
-/// as well.
+/// Maps the records of a batch while it may go on, but at least one, so that records that take long
+/// come to their ends as well.
 fn map_batch(flow: &Flow, mut batch: Batch, may_go_on: impl Fn() -> bool) -> MappedBatch {
     let records = std::mem::take(&mut batch.records);
     let first_slot = records.first().map_or(0, |record| record.slot);

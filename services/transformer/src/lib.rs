@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 
 use handler::TransformHandler;
 
-/// Number of batches of one flow that are mapped at a time: one a core, since mapping does nothing but compute.
+/// Number of batches of one flow that are mapped at a time: one a core, since mapping does nothing
+/// but compute.
 fn concurrency() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }

@@ -1,23 +1,22 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
 use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
-use pomost_models::{DeadLetterReason, Operation, Record, RunId, Version};
+use pomost_models::{DeadLetterReason, Diagnosis, Operation, Record, RunId, Version};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
-use pomost_runtime::dead_letters::Diagnosis;
 use pomost_store::part_key;
 use serde_json::value::RawValue;
 
 use crate::parts::ChangeOutputs;
 
-/// Size of the largest mapped record, in bytes. With the record it was made of beside it, it has to fit into a message
-/// of 16 MiB.
+/// Size of the largest mapped record, in bytes. With the record it was made of beside it, it has to
+/// fit into a message of 16 MiB.
 const MAX_MAPPED_BYTES: usize = 8 * 1024 * 1024;
 
 /// Number of bytes that are shown of the text that a mapping raises.
 const MAX_SHOWN_BYTES: usize = 500;
 
-/// Number of bytes of that text in which sensitive values are looked for. More than are shown, so that none stands
-/// cut in two where the shown text ends.
+/// Number of bytes of that text in which sensitive values are looked for. More than are shown, so
+/// that none stands cut in two where the shown text ends.
 const MAX_MASKED_BYTES: usize = 4096;
 
 /// A record that could not be transformed, as it came, and why.
@@ -123,8 +122,8 @@ fn outputs(flow: &Flow, run: RunId, record: &Record) -> Result<Vec<Box<RawValue>
     values.iter().map(|value| produced(flow, value)).collect()
 }
 
-/// Refuses several outputs where the flow applies every change: the parts of a record have no place in the order of
-/// the changes of its key.
+/// Refuses several outputs where the flow applies every change: the parts of a record have no place
+/// in the order of the changes of its key.
 fn refuse_parts_in_order(
     flow: &Flow,
     outputs: Vec<Box<RawValue>>,
@@ -192,7 +191,8 @@ fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(),
     })
 }
 
-/// One output keeps the key of its record; several get keys of their own, in the order in which the mapping makes them.
+/// One output keeps the key of its record; several get keys of their own, in the order in which the
+/// mapping makes them.
 fn mapped(record: Record, mut outputs: Vec<Box<RawValue>>) -> MappedRecord {
     if outputs.len() > 1 {
         let parts = (0..).zip(outputs);
@@ -220,8 +220,8 @@ fn part_of(record: &Record, part: u32, data: Box<RawValue>) -> Record {
     }
 }
 
-/// Describes why a mapping failed. The text that its author gave to `error` is shown, with sensitive values of the
-/// record masked.
+/// Describes why a mapping failed. The text that its author gave to `error` is shown, with
+/// sensitive values of the record masked.
 fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagnosis {
     let message = match &error.raised {
         Some(raised) => {

@@ -81,7 +81,8 @@ impl PartsPlan {
     }
 
     fn of_late_change(newest: &RecordShape, outputs: ChangeOutputs) -> PartsPlan {
-        // Where the newest change is filtered, an older one may still bring the record under its own key.
+        // Where the newest change is filtered, an older one may still bring the record under its
+        // own key.
         let brings_whole = outputs == ChangeOutputs::Whole && newest.current_parts() == 0;
         PartsPlan {
             newest: RecordShape {
@@ -115,8 +116,9 @@ impl PartsPlan {
     }
 }
 
-/// Plans the changes of one batch, in their order, and notes the shapes of the newest. A change that is planned again has
-/// the same plan as before, except for deletions that the ledger has meanwhile.
+/// Plans the changes of one batch, in their order, and notes the shapes of the newest. A change
+/// that is planned again has the same plan as before, except for deletions that the ledger has
+/// meanwhile.
 pub async fn plan_changes(
     store: &dyn Store,
     flow: &str,

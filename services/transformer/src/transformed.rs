@@ -11,8 +11,8 @@ use crate::{map::MappedRecord, parts::PartsPlan};
 pub(crate) struct TransformedBatch {
     /// The records that go on in their own slots.
     pub(crate) mapped: Batch,
-    /// Batches of records that this one did not have, parts and the deletions of parts, and what is known of their
-    /// slots: the parts that are stale.
+    /// Batches of records that this one did not have, parts and the deletions of parts, and what is
+    /// known of their slots: the parts that are stale.
     pub(crate) derived: Vec<(Batch, SlotOutcomes)>,
     /// The slots of the batch that end here.
     pub(crate) outcomes: SlotOutcomes,
@@ -96,7 +96,8 @@ impl<'f> SortedRecords<'f> {
             .extend(parts.map(|(part, record)| (record, is_stale(part).then_some(Outcome::Stale))));
     }
 
-    /// The deletion of a part has the record as it came for its data, as that of the record itself would have.
+    /// The deletion of a part has the record as it came for its data, as that of the record itself
+    /// would have.
     fn add_deletions(&mut self, record: &Record, plan: &PartsPlan) {
         let parts = plan.gone_parts.clone();
         let parts = parts.map(|part| part_key(&record.key, part));
@@ -138,8 +139,8 @@ impl<'f> SortedRecords<'f> {
     }
 }
 
-/// The batch of the parts of split records. Its id and slots follow from the message that they come from, so that a
-/// second delivery makes the same ones.
+/// The batch of the parts of split records. Its id and slots follow from the message that they come
+/// from, so that a second delivery makes the same ones.
 fn split_batch(
     flow: &Flow,
     batch: &Batch,
@@ -160,9 +161,9 @@ fn split_batch(
     (derived_batch(batch, id, size, records), outcomes)
 }
 
-/// The batches of the deletions of parts, one a message. A second delivery may find other deletions to make. As a
-/// message is published as a whole or not at all, each slot of its batch is that of a deletion that was published, in
-/// the first delivery or in the second, and none waits for ever.
+/// The batches of the deletions of parts, one a message. A second delivery may find other deletions
+/// to make. As a message is published as a whole or not at all, each slot of its batch is that of a
+/// deletion that was published, in the first delivery or in the second, and none waits for ever.
 fn deletion_batches(
     batch: &Batch,
     first_slot: u32,

@@ -1,4 +1,4 @@
-//! Alerts: people are told, once, what they have to know, and once more when it is over.
+//! Alerts: each is posted once when its condition begins, and once when it ends.
 //!
 //! [`conditions`] works out from the store, every few seconds and in one process for all, what
 //! people have to know. That is compared with the alerts that stand. A difference is posted and
@@ -55,7 +55,7 @@ struct RefusedMessage {
     retry_at: Instant,
 }
 
-/// A difference between what is so and what people know of a subject.
+/// A difference between a current condition and the announced alert of a subject.
 enum AlertChange<'a> {
     Begun(&'a str),
     Over(&'a str),

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use pomost_broker::{Delivery, Queue};
-use pomost_models::{DeadLetter, DeadLetterReason, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE};
-use pomost_runtime::{
-    ServiceContext,
-    dead_letters::{self, Diagnosis},
-    metrics, worker,
+use pomost_models::{
+    DeadLetter, DeadLetterReason, Diagnosis, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE,
 };
+use pomost_runtime::{ServiceContext, dead_letters, metrics, worker};
 use pomost_store::Store;
 use tracing::{error, warn};
 

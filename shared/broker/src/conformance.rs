@@ -1,4 +1,5 @@
-//! The behaviour of every [`Broker`]: one suite, which [`broker_conformance`] runs over each implementation.
+//! The behaviour of every [`Broker`]: one suite, which [`broker_conformance`] runs over each
+//! implementation.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -27,7 +28,8 @@ pub trait Fixture: Send + Sync + Sized {
     /// Makes a place for queues that no other test uses.
     async fn start() -> Self;
 
-    /// Opens a broker on that place, as another process would, with the queues of [`FLOW`] declared.
+    /// Opens a broker on that place, as another process would, with the queues of [`FLOW`]
+    /// declared.
     async fn broker(&self, limits: QueueLimits) -> Arc<dyn Broker>;
 
     /// Removes everything.

@@ -36,7 +36,8 @@ pub trait Broker: Send + Sync + 'static {
     async fn declare(&self, flows: &[String]) -> Result<()>;
 
     /// Publishes messages, all along one route, and returns when the broker has stored every one of
-    /// them. After an error some may have been stored: publishing again duplicates, and never loses.
+    /// them. After an error some may have been stored: publishing again duplicates, and never
+    /// loses.
     async fn publish(&self, route: &Route, messages: Vec<Message>) -> Result<()>;
 
     /// Starts to take messages from a queue, at most `prefetch` of them unacknowledged.
@@ -47,9 +48,10 @@ pub trait Broker: Send + Sync + 'static {
 /// A stream of deliveries that outlives the broker's restarts.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next delivery. Waits while there is none and while the broker is away; messages that were
-    /// delivered before it went away and are not acknowledged are delivered again. Cancelling the wait
-    /// loses nothing. `None` only after [`Consumer::stop`], when everything taken has been returned.
+    /// The next delivery. Waits while there is none and while the broker is away; messages that
+    /// were delivered before it went away and are not acknowledged are delivered again. Cancelling
+    /// the wait loses nothing. `None` only after [`Consumer::stop`], when everything taken has been
+    /// returned.
     async fn next(&mut self) -> Option<Delivery>;
 
     /// Stops taking messages. Those taken already are still returned by [`Consumer::next`].

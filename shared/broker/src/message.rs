@@ -19,13 +19,14 @@ pub struct Message {
 
 /// A message that was taken from a queue and is to be acknowledged.
 ///
-/// A delivery cannot be refused: a message that cannot be settled is published elsewhere (to a delay, to
-/// the dead letters) and then acknowledged, because on some brokers a refusal counts as a failure of the
-/// message. Dropping a delivery leaves it unacknowledged until its consumer goes away.
+/// A delivery cannot be refused: a message that cannot be settled is published elsewhere (to a
+/// delay, to the dead letters) and then acknowledged, because on some brokers a refusal counts as a
+/// failure of the message. Dropping a delivery leaves it unacknowledged until its consumer goes
+/// away.
 pub struct Delivery {
     pub message: Message,
-    /// The queue that a poison message came from: its consumers kept dying on it, so the broker moved it
-    /// to the dead letters by itself.
+    /// The queue that a poison message came from: its consumers kept dying on it, so the broker
+    /// moved it to the dead letters by itself.
     pub poisoned: Option<Queue>,
     /// True when the message may have been delivered before.
     pub redelivered: bool,
@@ -33,8 +34,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Tells the broker that the message is settled and may be forgotten. After an error the message will
-    /// be delivered again.
+    /// Tells the broker that the message is settled and may be forgotten. After an error the
+    /// message will be delivered again.
     pub async fn acknowledge(self) -> Result<()> {
         self.acknowledger.acknowledge().await
     }

@@ -15,7 +15,8 @@ const BACKFILL: &str = ".backfill";
 pub enum Queue {
     /// The work of one stage of one flow.
     Work {
-        /// `extract` for delivered rows that the source has yet to be asked about, `transform` or `load`.
+        /// `extract` for delivered rows that the source has yet to be asked about, `transform` or
+        /// `load`.
         stage: Stage,
         flow: String,
         /// Each lane has a queue of its own, so that backfill does not hold back live records.
@@ -45,7 +46,8 @@ impl Queue {
         Queue::in_lane(stage, &batch.flow, batch.lane)
     }
 
-    /// The queues that a flow needs. Delivered rows are never backfill, so their queue has one lane.
+    /// The queues that a flow needs. Delivered rows are never backfill, so their queue has one
+    /// lane.
     pub fn of_flow(flow: &str) -> impl Iterator<Item = Queue> {
         let stages = [Stage::Transform, Stage::Load];
         let delivered = Queue::work(Stage::Extract, flow);
@@ -63,15 +65,16 @@ impl Queue {
         }
     }
 
-    /// True when the queue takes no more once it holds as many messages as the limit. An extractor that reads a source
-    /// can wait then. A source that delivers to a webhook cannot, and many do not deliver a second time.
+    /// True when the queue takes no more once it holds as many messages as the limit. An extractor
+    /// that reads a source can wait then. A source that delivers to a webhook cannot, and many do
+    /// not deliver a second time.
     pub fn is_bounded(&self) -> bool {
         self.stage() != Some(Stage::Extract)
     }
 }
 
-/// The name after the namespace's prefix, which is the routing key too: `extract.customers`, `transform.customers`,
-/// `load.customers.backfill`, `dead`.
+/// The name after the namespace's prefix, which is the routing key too: `extract.customers`,
+/// `transform.customers`, `load.customers.backfill`, `dead`.
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,7 +109,8 @@ impl FromStr for Queue {
     }
 }
 
-/// The longest time for which a message can be delayed, in seconds: what twelve binary digits can say.
+/// The longest time for which a message can be delayed, in seconds: what twelve binary digits can
+/// say.
 pub const LONGEST_DELAY: u32 = (1 << 12) - 1;
 
 /// The way of a message to a queue.

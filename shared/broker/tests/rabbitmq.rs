@@ -164,7 +164,8 @@ async fn a_queue_that_somebody_deleted_is_declared_again_and_consumed() {
     .await;
 }
 
-/// A message that the exchange returned must pass neither for a message of another call nor for a stored one.
+/// A message that the exchange returned must pass neither for a message of another call nor for a
+/// stored one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_exchange_routes_nowhere_is_unroutable_for_its_own_call_alone() {
     prove::<PrivateNamespace>(async |fixture| {

@@ -17,7 +17,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Number of messages that arrive before the broker goes away, and of those that arrive after it is back.
+/// Number of messages that arrive before the broker goes away, and of those that arrive after it is
+/// back.
 const SOME: usize = 300;
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -26,7 +27,8 @@ fn queue() -> Queue {
     Queue::work(Stage::Load, FLOW)
 }
 
-/// Publishes one message after the other, each until it is confirmed, and returns their number in the end.
+/// Publishes one message after the other, each until it is confirmed, and returns their number in
+/// the end.
 async fn publish_until(broker: Arc<RabbitMq>, enough: watch::Receiver<bool>) -> usize {
     let mut confirmed = 0;
     while !*enough.borrow() {

@@ -1,4 +1,5 @@
-//! How long expressions take, one by one, on Linux: `cargo run --release -p pomost-expression --example speed`.
+//! How long expressions take, one by one, on Linux: `cargo run --release -p pomost-expression
+//! --example speed`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

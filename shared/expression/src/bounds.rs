@@ -114,7 +114,8 @@ pub(crate) fn bound(term: &mut Term<&str>) {
             after(term, STEP);
         }
         Term::Call("range", arguments) if arguments.len() == 3 => after(term, STEP),
-        // Before the last alternative, so that it can still be a call that jaq does without recursion.
+        // Before the last alternative, so that it can still be a call that jaq does without
+        // recursion.
         Term::BinOp(_, BinaryOp::Comma, last) => before(last, STEP),
         Term::Arr(Some(_)) => after(term, MADE),
         Term::Obj(fields) if !fields.is_empty() => after(term, MADE),

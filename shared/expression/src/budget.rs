@@ -209,8 +209,8 @@ impl EvaluationBudget {
         }
     }
 
-    /// Takes steps for an object that was made and for each of its fields, and one for an array, whose items
-    /// were counted as they came.
+    /// Takes steps for an object that was made and for each of its fields, and one for an array,
+    /// whose items were counted as they came.
     fn take_for_making(&self, value: &Value) -> Result<(), EvaluationBound> {
         match value {
             Value::Obj(fields) => self.take(STEPS_OF_AN_OBJECT + fields.len()),

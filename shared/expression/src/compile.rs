@@ -74,8 +74,8 @@ fn refuse_deep_nesting(source: &str) -> Result<(), CompileError> {
     }
 }
 
-/// The definitions of jq's standard library that are written in jq, and after them the expression itself, by a
-/// name: jaq's loader takes terms in no other way.
+/// The definitions of jq's standard library that are written in jq, and after them the expression
+/// itself, by a name: jaq's loader takes terms in no other way.
 fn definitions<'s>(name: &'s str, expression: Term<&'s str>) -> impl Iterator<Item = Def<&'s str>> {
     functions::definitions().chain([Def {
         name,

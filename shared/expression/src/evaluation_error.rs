@@ -110,7 +110,8 @@ impl EvaluationError {
                 a_type(kind)
             ),
         };
-        // An error of jq's that is caught and raised again says more with types than with its quoted values.
+        // An error of jq's that is caught and raised again says more with types than with its
+        // quoted values.
         let is_told = text
             .as_ref()
             .is_some_and(|text| wording::shown(text, &|_| false).is_some());

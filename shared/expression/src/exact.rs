@@ -13,8 +13,8 @@ const FARTHEST_POINT: i64 = 1 << 40;
 /// Size of the longest number that is written without an exponent, in bytes.
 const MAX_PLAIN_BYTES: i64 = 1024;
 
-/// A number with every digit. Two are equal where their values are. It has no more digits than its text:
-/// an exponent is never written out to compare.
+/// A number with every digit. Two are equal where their values are. It has no more digits than its
+/// text: an exponent is never written out to compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ExactNumber {
     negative: bool,
@@ -80,7 +80,8 @@ impl ExactNumber {
     /// True where it is a multiple of another number, whose digits are `divisor` (at most 18
     /// digits) and are followed by `zeros`.
     fn is_multiple(&self, divisor: u64, zeros: i64) -> bool {
-        // Neither has zeros behind its digits, so whatever has fewer behind its point has the divisor's tens.
+        // Neither has zeros behind its digits, so whatever has fewer behind its point has the
+        // divisor's tens.
         let Ok(zeros) = u64::try_from(self.point - self.length() - zeros) else {
             return self.digits.is_empty();
         };
@@ -101,9 +102,9 @@ impl ExactNumber {
         (!self.negative).then_some(move |number: &ExactNumber| number.is_multiple(divisor, zeros))
     }
 
-    /// The one text of all numbers of its value: an integer by its digits, others as short as can be, such as
-    /// `1.1`; with an exponent, `1e2000`, where it would be longer than 1024 bytes. None of a number beyond
-    /// all bounds.
+    /// The one text of all numbers of its value: an integer by its digits, others as short as can
+    /// be, such as `1.1`; with an exponent, `1e2000`, where it would be longer than 1024 bytes.
+    /// None of a number beyond all bounds.
     pub fn canonical(&self) -> Option<String> {
         let ExactNumber { digits, point, .. } = self;
         let sign = if self.negative { "-" } else { "" };

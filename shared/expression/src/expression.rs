@@ -41,8 +41,9 @@ impl Expression {
         Expression::compile_at(source, None)
     }
 
-    /// Compiles an expression that stands in a file, so that its errors name places there. `place_of` gives the place in
-    /// the file of a byte of the source; it is asked for those bytes at which words begin.
+    /// Compiles an expression that stands in a file, so that its errors name places there.
+    /// `place_of` gives the place in the file of a byte of the source; it is asked for those bytes
+    /// at which words begin.
     pub fn compile_in(
         file: &str,
         source: &str,
@@ -98,8 +99,8 @@ impl Expression {
             && !source.contains("[.")
     }
 
-    /// True where it has one output at most, whatever its input. Where that does not follow from how it is written, it
-    /// counts as one that may have several.
+    /// True where it has one output at most, whatever its input. Where that does not follow from
+    /// how it is written, it counts as one that may have several.
     pub fn has_at_most_one_output(&self) -> bool {
         let arena = Arena::default();
         let source = surrogates::hidden(self.source(), &arena);

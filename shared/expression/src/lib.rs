@@ -1,8 +1,8 @@
 //! The expressions of flows: jq, bounded and strict, over JSON whose numbers keep every digit.
 //!
 //! [`Expression`] is compiled once and run for every record; [`Template`] is text with expressions
-//! in it. [`read()`] and [`write()`] turn JSON into a [`Value`] and back. What the language has beside
-//! jq, and what it lacks, stands in [`functions`]; its arithmetic is exact.
+//! in it. [`read()`] and [`write()`] turn JSON into a [`Value`] and back. What the language has
+//! beside jq, and what it lacks, stands in [`functions`]; its arithmetic is exact.
 
 mod arithmetic;
 mod bounds;

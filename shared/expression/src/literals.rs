@@ -5,7 +5,8 @@ use jaq_core::load::parse::Term;
 
 use crate::{CompileError, compile_error::literal_error, functions, syntax};
 
-/// Refuses formats, time zones, regexes and codes that are written out in a source and cannot be right.
+/// Refuses formats, time zones, regexes and codes that are written out in a source and cannot be
+/// right.
 pub(crate) fn refuse(source: &str, term: &mut Term<&str>) -> Result<(), CompileError> {
     let (mut defined, mut calls) = (Vec::new(), Vec::new());
     syntax::visit(term, &mut |term| match term {

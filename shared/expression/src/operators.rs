@@ -31,7 +31,8 @@ fn regrouped(term: Term<&str>) -> Term<&str> {
     climb(first, &mut steps.into_iter().peekable(), 0)
 }
 
-/// The operands and operators in the order in which they are written: the first operand is returned.
+/// The operands and operators in the order in which they are written: the first operand is
+/// returned.
 fn flatten<'s>(
     term: Term<&'s str>,
     steps: &mut Vec<(BinaryOp<&'s str>, Term<&'s str>)>,

@@ -19,7 +19,8 @@ use crate::{
     syntax,
 };
 
-/// Functions that have one output at most, however many their arguments have: they collect them, or take the first.
+/// Functions that have one output at most, however many their arguments have: they collect them, or
+/// take the first.
 const COLLECTING: &[&str] = &[
     "add",
     "all",
@@ -204,7 +205,8 @@ impl<'s> CallScope<'s> {
     }
 }
 
-/// True where a term is seen to have exactly one output, or an error. The forms of jq are replaced in it already.
+/// True where a term is seen to have exactly one output, or an error. The forms of jq are replaced
+/// in it already.
 pub(crate) fn is_exactly_one(term: &Term<&str>) -> bool {
     match term {
         Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(_) => true,

@@ -19,7 +19,8 @@ pub(crate) struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file in which the words of a source stand at the places that the closure gives for their bytes.
+    /// A file in which the words of a source stand at the places that the closure gives for their
+    /// bytes.
     pub(crate) fn new(
         name: &str,
         source: &str,

@@ -39,7 +39,8 @@ pub(crate) fn offset_of(source: &str, word: &str) -> Option<usize> {
     is_within.then(|| span(source, word).start)
 }
 
-/// Shows a term, and every term within it, to a visitor that may change it; the innermost come first.
+/// Shows a term, and every term within it, to a visitor that may change it; the innermost come
+/// first.
 pub(crate) fn visit<'s>(term: &mut Term<&'s str>, visitor: &mut impl FnMut(&mut Term<&'s str>)) {
     for inner in within(term) {
         visit(inner, visitor);

@@ -33,9 +33,9 @@ enum TemplateKind {
 }
 
 impl Template {
-    /// Compiles a template for a URL: each value is percent-encoded, so that it can never add a path
-    /// segment or a parameter; nor can it take one away, by being empty in the path or by making a
-    /// segment of dots. The error points at a byte of `source`.
+    /// Compiles a template for a URL: each value is percent-encoded, so that it can never add a
+    /// path segment or a parameter; nor can it take one away, by being empty in the path or by
+    /// making a segment of dots. The error points at a byte of `source`.
     pub fn of_url(source: &str) -> Result<Template, CompileError> {
         Ok(Template {
             parts: parts(source)?,
@@ -45,8 +45,8 @@ impl Template {
         })
     }
 
-    /// Compiles a template for a URL that is to name one thing: as [`Template::of_url`], and a value
-    /// may not be empty in the query either, where `?email=` may well find somebody.
+    /// Compiles a template for a URL that is to name one thing: as [`Template::of_url`], and a
+    /// value may not be empty in the query either, where `?email=` may well find somebody.
     pub fn of_address(source: &str) -> Result<Template, CompileError> {
         Ok(Template {
             parts: parts(source)?,

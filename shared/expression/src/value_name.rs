@@ -1,4 +1,5 @@
-//! The one text by which a value is known, however its numbers are written: keys and ids are made of it.
+//! The one text by which a value is known, however its numbers are written: keys and ids are made
+//! of it.
 
 use jaq_json::Num;
 
@@ -81,8 +82,8 @@ fn with_canonical_numbers(value: &Value, sorted: bool) -> Option<Value> {
     }
 }
 
-/// The value that a source gave as a number or as text, of which only the text is kept: a number where it is
-/// written as one. Text that the source gave as such stays text, however it looks.
+/// The value that a source gave as a number or as text, of which only the text is kept: a number
+/// where it is written as one. Text that the source gave as such stays text, however it looks.
 pub fn given(source: &str, as_text: bool) -> Value {
     let number = if as_text { None } else { number_of(source) };
     number.unwrap_or_else(|| Value::from(source.to_owned()))

@@ -2,8 +2,8 @@
 
 use crate::Value;
 
-/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run $headers`; null where
-/// there is none.
+/// The values of `$key $version $op $id $cursor $until $page $parent $flow $run $headers`; null
+/// where there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     pub key: Value,

@@ -1,4 +1,5 @@
-//! Expressions without end or measure are ended, in good time and with an error that names the bound.
+//! Expressions without end or measure are ended, in good time and with an error that names the
+//! bound.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,6 @@
-//! Any program at all, on any value: it is refused, or it ends in good time with outputs or an error.
-//! `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this file and in `corpus/`.
+//! Any program at all, on any value: it is refused, or it ends in good time with outputs or an
+//! error. `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this file
+//! and in `corpus/`.
 
 #![allow(clippy::unwrap_used)]
 

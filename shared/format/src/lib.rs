@@ -1,9 +1,9 @@
 //! The formats of business APIs: JSON, JSON Lines, CSV, XML, forms and text.
 //!
-//! Reading is a push: a [`RowDecoder`] is fed the chunks of a body as they come and returns its rows
-//! one by one. It holds no more of the body in memory than the row that is not complete yet. So it
-//! also reads a list of a gigabyte in one JSON or XML document. The document around the list, with
-//! the next page's URL for example, is available at the end as [`RowDecoder::envelope`].
+//! Reading is a push: a [`RowDecoder`] is fed the chunks of a body as they come and returns its
+//! rows one by one. It holds no more of the body in memory than the row that is not complete yet.
+//! So it also reads a list of a gigabyte in one JSON or XML document. The document around the list,
+//! with the next page's URL for example, is available at the end as [`RowDecoder::envelope`].
 //!
 //! ```
 //! use pomost_expression::write;
@@ -28,8 +28,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`encode`] writes a list of records, [`encode_one`] writes one record, and a [`BodyEncoder`] writes
-//! a long list.
+//! [`encode`] writes a list of records, [`encode_one`] writes one record, and a [`BodyEncoder`]
+//! writes a long list.
 
 mod charset;
 mod csv;

@@ -11,7 +11,8 @@ use support::{list, xml};
 const CHUNK: usize = 16 * 1024;
 
 /// Reads a body of 20 MB that is made while it is read: what stands before the rows, rows of a few
-/// hundred bytes, and what stands behind them. Returns how many rows came and the most that was held.
+/// hundred bytes, and what stands behind them. Returns how many rows came and the most that was
+/// held.
 fn read(
     format: &BodyFormat,
     list: Option<RowPath>,

@@ -1,5 +1,6 @@
 //! Any bytes at all, in any chunks: rows or an error, the same however they are cut.
-//! `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this file and in `corpus/`.
+//! `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this file and in
+//! `corpus/`.
 
 #![allow(clippy::unwrap_used)]
 

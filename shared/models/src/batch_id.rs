@@ -72,10 +72,10 @@ impl BatchId {
         }
     }
 
-    fn derived(&self, kind: &str, first_slot: u32) -> BatchId {
+    fn derived(&self, word: &str, first_slot: u32) -> BatchId {
         match first_slot {
-            0 => BatchId(format!("{self}/{kind}")),
-            slot => BatchId(format!("{self}/{kind}.{slot}")),
+            0 => BatchId(format!("{self}/{word}")),
+            slot => BatchId(format!("{self}/{word}.{slot}")),
         }
     }
 
@@ -174,6 +174,8 @@ mod tests {
         let page = BatchId::of_page(0, 2);
         assert_eq!(&*page.of_split(0), "0.2/split");
         assert_eq!(&*page.of_split(5), "0.2/split.5");
+        assert_eq!(&*page.of_gone_parts(0, 0), "0.2/gone");
+        assert_eq!(&*page.of_gone_parts(5, 1), "0.2/gone.5/1");
         assert_eq!(&*page.of_message(0), "0.2");
         assert_eq!(&*page.of_message(5), "0.2/5");
     }

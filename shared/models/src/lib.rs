@@ -4,8 +4,8 @@
 //! types and on nothing else.
 //!
 //! Reading order: [`record`], [`batch`] (the message that records travel in), [`outcome`],
-//! [`dead_letter`] and [`fingerprint`], [`retry`] (delays). Then the files: [`system`] and [`flow`],
-//! with [`format`](mod@format) and [`webhook`], and [`alerts`].
+//! [`dead_letter`] and [`fingerprint`], [`retry`] (delays). Then the files: [`system`] and
+//! [`flow`], with [`format`](mod@format) and [`webhook`], and [`alerts`].
 
 pub mod alerts;
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod batch;
 pub mod batch_id;
 pub mod cursor;
 pub mod dead_letter;
+pub mod diagnosis;
 pub mod extract;
 pub mod files;
 pub mod fingerprint;
@@ -39,6 +40,7 @@ pub use batch::Batch;
 pub use batch_id::BatchId;
 pub use cursor::{CursorKind, CursorName};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use diagnosis::Diagnosis;
 pub use fingerprint::AttemptFingerprint;
 pub use lane::Lane;
 pub use outcome::{Outcome, SlotOutcomes};

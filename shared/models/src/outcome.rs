@@ -82,8 +82,8 @@ impl SlotOutcomes {
     /// The character of a slot that has not settled.
     pub const UNSETTLED: char = '.';
 
-    /// The character of a slot that no record is known to have: a batch has outcomes of later slots,
-    /// but was not recorded with this one. Nobody waits for it.
+    /// The character of a slot that no record is known to have: a batch has outcomes of later
+    /// slots, but was not recorded with this one. Nobody waits for it.
     pub const VACANT: char = '_';
 
     /// The mask of `size` slots of which none has settled.

@@ -15,7 +15,8 @@ pub fn growing_delay(tries: u32) -> u32 {
     GROWING_DELAYS_SECONDS[index.min(GROWING_DELAYS_SECONDS.len() - 1)]
 }
 
-/// The time between two renewals of a lease or a claim of this lifetime: two renewals may fail before it runs out.
+/// The time between two renewals of a lease or a claim of this lifetime: two renewals may fail
+/// before it runs out.
 pub fn renewal_interval(lifetime: Duration) -> Duration {
     lifetime / 3
 }

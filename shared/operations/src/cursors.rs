@@ -28,8 +28,8 @@ pub async fn show(store: &dyn Store, project: &Project, flow: &str) -> Result<Cu
     })
 }
 
-/// Lets the next run of a flow begin at `value`, or at the flow's start. A place that no run can begin at is an
-/// error, and the cursor stays.
+/// Lets the next run of a flow begin at `value`, or at the flow's start. A place that no run can
+/// begin at is an error, and the cursor stays.
 pub async fn set(
     store: &dyn Store,
     project: &Project,
@@ -53,7 +53,8 @@ fn flow_with_cursor<'a>(project: &'a Project, flow: &str) -> Result<(&'a Flow, &
     }
 }
 
-/// Refuses a place that no run of the flow can begin at, and a time to come: changes until then would never be read.
+/// Refuses a place that no run of the flow can begin at, and a time to come: changes until then
+/// would never be read.
 pub(crate) fn check_beginning(
     extract: &ExtractRules,
     cursor: &CursorRules,

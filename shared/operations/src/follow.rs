@@ -72,9 +72,9 @@ pub async fn follow(
     }
 }
 
-/// Follows the earlier runs of the flow whose records still wait, the oldest first, and then the run itself: when a
-/// sync is stopped, the next one goes on with its records. A replay whose records were not all sent is left out,
-/// since only the next replay sends the rest.
+/// Follows the earlier runs of the flow whose records still wait, the oldest first, and then the
+/// run itself: when a sync is stopped, the next one goes on with its records. A replay whose
+/// records were not all sent is left out, since only the next replay sends the rest.
 pub async fn follow_with_earlier(
     store: &dyn Store,
     run: RunId,

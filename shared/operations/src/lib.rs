@@ -1,11 +1,12 @@
-//! The operations on a project: looking at runs, requesting and following them, listing, replaying and discarding dead
-//! letters, showing and setting cursors, and lifting holds on systems.
+//! The operations on a project: looking at runs, requesting and following them, listing, replaying
+//! and discarding dead letters, showing and setting cursors, and lifting holds on systems.
 //!
-//! Nothing here prints. Every result is a typed value that can be serialised, with sensitive values masked, and what
-//! takes long tells its progress by typed events. The command line prints both; another front end may send them.
+//! Nothing here prints. Every result is a typed value that can be serialised, with sensitive values
+//! masked, and what takes long tells its progress by typed events. The command line prints both;
+//! another front end may send them.
 //!
-//! RowRules order: [`open`] (the project and its backends), [`runs`] and [`follow`], [`letters`] and [`replay`],
-//! [`cursors`], [`systems`].
+//! Reading order: [`open`] (the project and its backends), [`runs`] and [`follow`], [`letters`] and
+//! [`replay`], [`cursors`], [`systems`].
 
 pub mod cursors;
 mod error;

@@ -64,7 +64,8 @@ pub fn settings(directory: &Path) -> Result<Settings> {
     })
 }
 
-/// Opens the backends for running the services, or for handing work to the process that runs them already.
+/// Opens the backends for running the services, or for handing work to the process that runs them
+/// already.
 pub async fn to_run_or_join(settings: &Settings) -> Result<OpenBackends> {
     match Backends::open(settings).await {
         Ok(backends) => Ok(OpenBackends {
@@ -79,8 +80,8 @@ pub async fn to_run_or_join(settings: &Settings) -> Result<OpenBackends> {
     }
 }
 
-/// Opens the backends for running the services as soon as no other process does. Tells from time to time which
-/// process it waits for.
+/// Opens the backends for running the services as soon as no other process does. Tells from time to
+/// time which process it waits for.
 pub async fn to_take_over(
     settings: &Settings,
     mut tell: impl FnMut(TakeoverEvent),

@@ -54,12 +54,13 @@ pub struct SystemOutage {
     /// The failure that was seen last, without secrets and values of records.
     pub reason: String,
     pub since: Timestamp,
-    /// True where the outage ends only when somebody mends our credentials, or what they are granted.
+    /// True where the outage ends only when somebody mends our credentials, or what they are
+    /// granted.
     pub is_of_credentials: bool,
 }
 
-/// The systems that are down and the newest runs, at most `limit`, of one flow or of all. For which system a run
-/// waits is left out where the project cannot be read.
+/// The systems that are down and the newest runs, at most `limit`, of one flow or of all. For which
+/// system a run waits is left out where the project cannot be read.
 pub async fn status(
     store: &dyn Store,
     directory: &Path,
@@ -81,8 +82,8 @@ pub async fn status(
     })
 }
 
-/// Requests a run of a flow, which reads from its cursor on or from `since`. A place that no run can begin at is an
-/// error, and nothing is requested.
+/// Requests a run of a flow, which reads from its cursor on or from `since`. A place that no run
+/// can begin at is an error, and nothing is requested.
 pub async fn request(
     store: &dyn Store,
     project: &Project,
@@ -125,8 +126,8 @@ impl RunReport {
         self.outcomes.get(&outcome).copied().unwrap_or(0)
     }
 
-    /// True when a run has failed, or when all its records have settled except those that wait until somebody
-    /// replays or discards a dead letter.
+    /// True when a run has failed, or when all its records have settled except those that wait
+    /// until somebody replays or discards a dead letter.
     pub fn has_ended(&self) -> bool {
         match self.state {
             RunState::Settled | RunState::Failed => true,

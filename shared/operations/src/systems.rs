@@ -16,8 +16,8 @@ pub struct ResumedSystem {
     pub lifted: Option<Duration>,
 }
 
-/// Lifts the hold on a system that it asked for with `Retry-After`. Processes that run make requests again within a
-/// second, and records that wait in a delay come again within a minute.
+/// Lifts the hold on a system that it asked for with `Retry-After`. Processes that run make
+/// requests again within a second, and records that wait in a delay come again within a minute.
 pub async fn resume(store: &dyn Store, project: &Project, system: &str) -> Result<ResumedSystem> {
     if !project.systems.contains_key(system) {
         return Err(Error::unknown_name(

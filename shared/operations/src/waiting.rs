@@ -16,8 +16,8 @@ pub(crate) fn outage_of<'a>(
     systems.into_iter().flatten().find_map(outage_of)
 }
 
-/// The systems, or tables or files, that a run in this state reads or writes. A flow with `extract.fetch` asks its source about
-/// delivered rows while they settle.
+/// The systems, or tables or files, that a run in this state reads or writes. A flow with
+/// `extract.fetch` asks its source about delivered rows while they settle.
 fn systems_of(flow: &Flow, state: RunState) -> [Option<Cow<'_, str>>; 2] {
     let source = Some(Cow::Borrowed(flow.extract.system.as_str()));
     let destination = Some(flow.destination_name());

@@ -225,7 +225,8 @@ impl ProjectLoader<'_> {
         let document = Document::parse(file, &source).map_err(|problem| vec![problem])?;
         let mut problems = schema.problems(&document);
         if !problems.is_empty() {
-            // A file that violates its schema is not compiled. Its expressions are checked all the same.
+            // A file that violates its schema is not compiled. Its expressions are checked all the
+            // same.
             problems.extend(schema.expressions(&document).into_iter().filter_map(
                 |(pointer, text)| {
                     Expression::compile(text)

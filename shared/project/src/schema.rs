@@ -15,7 +15,7 @@ use records::RecordJson;
 
 use crate::{Problem, document::Document};
 
-/// A compiled JSON Schema for records. SchemaNumbers are compared by all their digits.
+/// A compiled JSON Schema for records. Numbers are compared by all their digits.
 pub struct RecordSchema(Validator<RecordJson>);
 
 /// The first violation of a schema in a record.

@@ -1,5 +1,6 @@
-//! Damaged projects: whatever is in the files, loading them ends in a project or in problems that have places.
-//! `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this file and in `corpus/`.
+//! Damaged projects: whatever is in the files, loading them ends in a project or in problems that
+//! have places. `PROPTEST_CASES` says how many are tried; what once went wrong is kept beside this
+//! file and in `corpus/`.
 
 #![allow(clippy::unwrap_used)]
 

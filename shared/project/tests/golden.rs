@@ -1,7 +1,7 @@
 //! The problems of broken projects, word for word.
 //!
-//! Each directory of `tests/broken` is a project with something wrong in it, and `expected.txt` in it
-//! is what `Project::load` says. `UPDATE_EXPECTED=1` writes the files anew: read the difference.
+//! Each directory of `tests/broken` is a project with something wrong in it, and `expected.txt` in
+//! it is what `Project::load` says. `UPDATE_EXPECTED=1` writes the files anew: read the difference.
 
 #![allow(clippy::unwrap_used)]
 
@@ -100,7 +100,8 @@ fn environment(directory: &Path) -> Environment {
     )
 }
 
-/// The differences between a file and its expected content, line by line. Empty where there are none.
+/// The differences between a file and its expected content, line by line. Empty where there are
+/// none.
 fn difference(file: &Path, actual: &str) -> Option<String> {
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -8,9 +8,8 @@ mod fields;
 mod rules;
 
 use pomost_expression::{Value, Variables, write};
-use pomost_models::{DeadLetterReason, Operation, Record, Version};
+use pomost_models::{DeadLetterReason, Diagnosis, Operation, Record, Version};
 use pomost_project::flow::DeletionRules;
-use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 
 use cursor::WallClock;

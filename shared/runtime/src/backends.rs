@@ -26,7 +26,8 @@ pub struct Backends {
 pub struct Servers {
     pub amqp_url: SecretString,
     pub database_url: SecretString,
-    /// A file with the certificates, as PEM, that have to vouch for the certificate of the PostgreSQL.
+    /// A file with the certificates, as PEM, that have to vouch for the certificate of the
+    /// PostgreSQL.
     pub database_ca: Option<PathBuf>,
 }
 
@@ -79,7 +80,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The process that runs the embedded project already, where that is the reason: `process 1234`.
+    /// The process that runs the embedded project already, where that is the reason: `process
+    /// 1234`.
     pub fn holder(&self) -> Option<&str> {
         match self {
             Error::Locked(LockError::InUse { holder, .. }) => Some(holder),
@@ -87,7 +89,8 @@ impl Error {
         }
     }
 
-    /// True when the same may work later: for a server that is away, but not for a setting that is wrong.
+    /// True when the same may work later: for a server that is away, but not for a setting that is
+    /// wrong.
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
@@ -98,7 +101,8 @@ impl Error {
 }
 
 impl Backends {
-    /// Opens RabbitMQ and PostgreSQL where both URLs are set, otherwise the embedded backends, for running services.
+    /// Opens RabbitMQ and PostgreSQL where both URLs are set, otherwise the embedded backends, for
+    /// running services.
     pub async fn open(settings: &Settings) -> Result<Backends, Error> {
         match settings.servers()? {
             Some(servers) => Backends::servers(&servers, &settings.namespace).await,
@@ -121,8 +125,8 @@ impl Backends {
         })
     }
 
-    /// Removes everything of a namespace from the servers: the tables, the exchanges, and the queues of these flows with
-    /// their messages.
+    /// Removes everything of a namespace from the servers: the tables, the exchanges, and the
+    /// queues of these flows with their messages.
     pub async fn remove(servers: &Servers, namespace: &str, flows: &[String]) -> Result<(), Error> {
         let (database, ca) = (
             servers.database_url.expose_secret(),
@@ -139,7 +143,8 @@ impl Backends {
         let lock = ProjectLock::acquire(&directory)?;
         let store = SqliteStore::open(&directory.join("state.db")).await?;
         let broker = SqliteBroker::open(&directory.join("queues.db")).await?;
-        // This process has the lock, so the process that held claims, leases and messages before is dead.
+        // This process has the lock, so the process that held claims, leases and messages before is
+        // dead.
         store.expire_claims_and_leases().await?;
         broker.release_everything().await?;
         Ok(Backends {
@@ -149,8 +154,8 @@ impl Backends {
         })
     }
 
-    /// Opens the embedded broker and store of a project that another process may be running: for looking at it, and for
-    /// handing it work.
+    /// Opens the embedded broker and store of a project that another process may be running: for
+    /// looking at it, and for handing it work.
     pub async fn embedded_beside(project: &Path) -> Result<Backends, Error> {
         let directory = embedded_directory(project);
         let store = SqliteStore::open(&directory.join("state.db")).await?;

@@ -2,17 +2,17 @@
 
 use async_trait::async_trait;
 
-/// Says whether a worker may take messages, or whether the system that it sends requests to is down.
+/// Tells a worker if the destination of its requests is down: then it takes no messages.
 #[async_trait]
 pub trait Backpressure: Send + Sync {
-    /// True while messages are to stay in their queue.
-    fn is_closed(&self) -> bool;
+    /// True while the circuit breaker is open: messages stay in their queue.
+    fn is_down(&self) -> bool;
 
-    /// Waits until messages are to stay in their queue.
-    async fn until_closed(&self);
+    /// Waits until the circuit breaker is open.
+    async fn until_down(&self);
 
-    /// Waits until messages may be taken.
-    async fn until_open(&self);
+    /// Waits until the circuit breaker is closed.
+    async fn until_up(&self);
 
     /// Waits until messages may be taken, or until it is time to probe the system with one message.
     async fn until_ready(&self);
@@ -23,15 +23,15 @@ pub struct NoBackpressure;
 
 #[async_trait]
 impl Backpressure for NoBackpressure {
-    fn is_closed(&self) -> bool {
+    fn is_down(&self) -> bool {
         false
     }
 
-    async fn until_closed(&self) {
+    async fn until_down(&self) {
         std::future::pending().await
     }
 
-    async fn until_open(&self) {}
+    async fn until_up(&self) {}
 
     async fn until_ready(&self) {}
 }

@@ -3,10 +3,12 @@
 use pomost_broker::{Delivery, Queue};
 use pomost_models::{Batch, DeadLetter, DeadLetterReason, Record, RunId, Stage, batch::BATCH_TYPE};
 
-/// The most slots that a batch may have. A whole batch that its mapping split has fewer; only a mistake has more.
+/// The most slots that a batch may have. A whole batch that its mapping split has fewer; only a
+/// mistake has more.
 const MAX_SLOTS: u32 = 1 << 24;
 
-/// Reads the batch of a message. The error says what is wrong with the message, without its content.
+/// Reads the batch of a message. The error says what is wrong with the message, without its
+/// content.
 pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
     let kind = &delivery.message.kind;
     if kind != BATCH_TYPE {
@@ -30,8 +32,8 @@ pub fn decode(delivery: &Delivery) -> Result<Batch, String> {
     }
 }
 
-/// True when a batch may have so many slots, and each of its records is in one of them. Memory is reserved for every
-/// slot, so a message must not name any amount it likes.
+/// True when a batch may have so many slots, and each of its records is in one of them. Memory is
+/// reserved for every slot, so a message must not name any amount it likes.
 pub fn has_valid_slots<'a>(size: u32, records: impl IntoIterator<Item = &'a Record>) -> bool {
     size <= MAX_SLOTS && records.into_iter().all(|record| record.slot < size)
 }

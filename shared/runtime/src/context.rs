@@ -43,8 +43,8 @@ impl ServiceContext {
             .map(|flow| LetterFlow::from(&**flow))
     }
 
-    /// Names this process among the holders of leases: by its host and process id, which people can read, and by a
-    /// random part, since containers may share both.
+    /// Names this process among the holders of leases: by its host and process id, which people can
+    /// read, and by a random part, since containers may share both.
     pub fn holder(&self) -> &'static str {
         static HOLDER: LazyLock<String> = LazyLock::new(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

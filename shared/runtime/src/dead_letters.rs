@@ -3,68 +3,36 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use pomost_broker::{Broker, Message, Queue, Route};
-use pomost_models::{
-    Batch, DeadLetter, DeadLetterReason, Record, Stage, dead_letter::DEAD_LETTERS_TYPE,
-};
+use pomost_models::{Batch, DeadLetter, Diagnosis, Record, Stage, dead_letter::DEAD_LETTERS_TYPE};
 use pomost_project::{Flow, flow::ChangeOrder};
 use tracing::Span;
 
 use crate::{publishing, telemetry};
 
-/// The reason for which a record is given up.
-#[derive(Debug, Clone)]
-pub struct Diagnosis {
-    pub reason: DeadLetterReason,
-    /// The failure in words, with sensitive values masked.
-    pub error: String,
-    /// The JSON pointer of the field at fault.
-    pub pointer: Option<String>,
-}
-
-/// The part of a flow that dead letters carry: records of equal fate died under the same version of it.
+/// The part of a flow that dead letters carry: the version of its files, and whether a letter
+/// replaces older ones.
 #[derive(Debug, Clone)]
 pub struct LetterFlow {
     version: String,
-    /// True where only the newest version of a key is applied, so that a letter replaces those of older versions.
-    newest_alone: bool,
-}
-
-impl Diagnosis {
-    /// A diagnosis that names no field.
-    pub fn new(reason: DeadLetterReason, error: impl Into<String>) -> Diagnosis {
-        let (error, pointer) = (error.into(), None);
-        Diagnosis {
-            reason,
-            error,
-            pointer,
-        }
-    }
-
-    /// The diagnosis of a record that a schema, a mapping or the destination refused.
-    pub fn invalid(error: impl Into<String>) -> Diagnosis {
-        Diagnosis::new(DeadLetterReason::Invalid, error)
-    }
-
-    /// The same diagnosis for a field at fault, by its JSON pointer.
-    pub fn at(self, pointer: Option<String>) -> Diagnosis {
-        Diagnosis { pointer, ..self }
-    }
+    /// True where only the newest version of a key is applied, so that a letter replaces those of
+    /// older versions.
+    latest_only: bool,
 }
 
 impl From<&Flow> for LetterFlow {
     fn from(flow: &Flow) -> LetterFlow {
         LetterFlow {
             version: flow.version.clone(),
-            newest_alone: flow.load.order == ChangeOrder::Latest,
+            latest_only: flow.load.order == ChangeOrder::Latest,
         }
     }
 }
 
-/// Makes the dead letter of one record of a batch, in the trace of the current span. A process that does not know the
-/// flow gives none.
+/// Makes the dead letter of one record of a batch, in the trace of the current span. A process that
+/// does not know the flow gives none.
 ///
-/// The letter of a delivered row that the source has yet to be asked about has no key. The flow reads the key from the
-/// source's answer, and a key in the delivered row may be another record's.
+/// The letter of a delivered row that the source has yet to be asked about has no key. The flow
+/// reads the key from the source's answer, and a key in the delivered row may be another record's.
 pub fn of_record(
     flow: Option<LetterFlow>,
     batch: &Batch,
@@ -80,7 +48,7 @@ pub fn of_record(
         },
         false => record,
     };
-    let (flow_version, newest_alone) = flow.map(|flow| (flow.version, flow.newest_alone)).unzip();
+    let (flow_version, latest_only) = flow.map(|flow| (flow.version, flow.latest_only)).unzip();
     DeadLetter {
         id,
         flow: batch.flow.clone(),
@@ -97,11 +65,12 @@ pub fn of_record(
         record: Some(record),
         message: None,
         flow_version,
-        latest_only: newest_alone.unwrap_or_default(),
+        latest_only: latest_only.unwrap_or_default(),
     }
 }
 
-/// Number of bytes of records that one message of dead letters holds at most, unless it holds one letter.
+/// Number of bytes of records that one message of dead letters holds at most, unless it holds one
+/// letter.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Publishes dead letters, several in a message where they are short enough.

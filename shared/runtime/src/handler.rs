@@ -8,11 +8,11 @@ use crate::backpressure::{Backpressure, NoBackpressure};
 /// The work of a stage on a batch.
 #[async_trait]
 pub trait MessageHandler: Send + Sync + 'static {
-    /// Settles the whole batch. When it returns `Ok`, every record's outcome, retry or dead letter has been confirmed
-    /// by the broker or the store, and the message may be forgotten.
+    /// Settles the whole batch. When it returns `Ok`, every record's outcome, retry or dead letter
+    /// has been confirmed by the broker or the store, and the message may be forgotten.
     ///
-    /// An error comes from the broker or the store, never from a record: the batch is handed back unchanged and comes
-    /// again.
+    /// An error comes from the broker or the store, never from a record: the batch is handed back
+    /// unchanged and comes again.
     async fn handle(&self, batch: Batch) -> Result<(), HandlerError>;
 
     /// The backpressure of the system that the stage sends requests to.

@@ -1,7 +1,8 @@
 //! The parts that all services share.
 //!
-//! [`serve`](mod@serve) is a service's whole `main`: settings, telemetry, project, backends, health, then the service's own
-//! `run`, then an orderly end. [`worker`] is the loop around every queue, and [`outbox`] publishes batches.
+//! [`serve`](mod@serve) is a service's whole `main`: settings, telemetry, project, backends,
+//! health, then the service's own `run`, then an orderly end. [`worker`] is the loop around every
+//! queue, and [`outbox`] publishes batches.
 
 pub mod backends;
 pub mod backoff;
@@ -20,8 +21,8 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod worker;
 
-/// The allocator of every binary that runs a service. Mapping allocates and frees many small values, which takes a third
-/// of its time with the system's allocator.
+/// The allocator of every binary that runs a service. Mapping allocates and frees many small
+/// values, which takes a third of its time with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -43,7 +43,8 @@ pub fn count_batch(flow: &str, stage: Stage, took: Duration) {
     histogram!(BATCH_DURATION, "flow" => flow.to_owned(), "stage" => stage.as_str()).record(took);
 }
 
-/// Counts a batch that went back to its queue because the broker, the store or a system was not ready.
+/// Counts a batch that went back to its queue because the broker, the store or a system was not
+/// ready.
 pub fn count_handed_back(flow: &str, stage: Stage) {
     counter!(HANDED_BACK, "flow" => flow.to_owned(), "stage" => stage.as_str()).increment(1);
 }

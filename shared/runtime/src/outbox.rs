@@ -8,14 +8,15 @@ use tracing::{Instrument, info_span};
 
 use crate::{Backends, dead_letters, handler::HandlerError, publishing, telemetry};
 
-/// Number of bytes of records that one message holds at most, unless it holds one record. Brokers refuse messages above
-/// 16 MiB (RabbitMQ 4), and workers hold several messages at a time in memory.
+/// Number of bytes of records that one message holds at most, unless it holds one record. Brokers
+/// refuse messages above 16 MiB (RabbitMQ 4), and workers hold several messages at a time in
+/// memory.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Publishes records that enter a flow, as batches of one run and one lane, and the dead letters of rows that could not
-/// become records of them. Where the flow applies every change, later changes of their keys wait for these from now on.
-/// A delivered row that the source has yet to be asked about has no version so far, so its change is noted only when the
-/// source has been asked.
+/// Publishes records that enter a flow, as batches of one run and one lane, and the dead letters of
+/// rows that could not become records of them. Where the flow applies every change, later changes
+/// of their keys wait for these from now on. A delivered row that the source has yet to be asked
+/// about has no version so far, so its change is noted only when the source has been asked.
 pub async fn publish_entering(
     backends: &Backends,
     flow: &Flow,
@@ -48,8 +49,9 @@ pub async fn publish_entering(
     Ok(())
 }
 
-/// The changes of a batch. Its records may come in several messages, each of which knows nothing of the others. So the
-/// changes of each message are noted under a name of their own, which is the same when the message comes again.
+/// The changes of a batch. Its records may come in several messages, each of which knows nothing of
+/// the others. So the changes of each message are noted under a name of their own, which is the
+/// same when the message comes again.
 fn changes_of(batch: &Batch) -> Batch {
     let first_slot = batch.records.first().map_or(0, |record| record.slot);
     Batch {

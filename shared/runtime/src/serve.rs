@@ -16,8 +16,8 @@ use crate::{
 /// The exit code of a wrong setting or project, after `EX_CONFIG` of sysexits.h.
 const MISCONFIGURED: u8 = 78;
 
-/// The time within which the servers that a service needs have to answer at its start. Services and servers are often
-/// started together.
+/// The time within which the servers that a service needs have to answer at its start. Services and
+/// servers are often started together.
 const SERVER_START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The pauses between attempts to connect grow from the first to the longest.
@@ -59,8 +59,8 @@ where
     code
 }
 
-/// Runs a future in an async runtime of its own. Computations that still run at its end are left behind: a mapping
-/// may take long, and nobody would see its result.
+/// Runs a future in an async runtime of its own. Computations that still run at its end are left
+/// behind: a mapping may take long, and nobody would see its result.
 pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -71,8 +71,8 @@ pub fn run_to_the_end<T>(running: impl Future<Output = anyhow::Result<T>>) -> an
 }
 
 /// Opens the backends, declares the queues, prepares the services, serves the process's health and
-/// runs the services until shutdown. A process that is told to end while it still opens servers ends
-/// at once, as one that has nothing in hand.
+/// runs the services until shutdown. A process that is told to end while it still opens servers
+/// ends at once, since it has no work to finish.
 pub async fn run_services<Prepare, Preparing, Running>(
     process: ServiceProcess,
     shutdown: &CancellationToken,

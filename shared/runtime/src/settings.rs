@@ -13,8 +13,8 @@ pub struct Settings {
     pub amqp_url: Option<SecretString>,
     /// `POMOST_DATABASE_URL`: PostgreSQL, `postgres://user:password@host:5432/database`.
     pub database_url: Option<SecretString>,
-    /// `POMOST_DATABASE_CA`: a file with the certificates, as PEM, that have to vouch for the database's certificate,
-    /// instead of those that the platform trusts.
+    /// `POMOST_DATABASE_CA`: a file with the certificates, as PEM, that have to vouch for the
+    /// database's certificate, instead of those that the platform trusts.
     pub database_ca: Option<PathBuf>,
     /// `POMOST_PROJECT`: the project's directory.
     #[serde(default = "current_directory")]
@@ -22,14 +22,15 @@ pub struct Settings {
     /// `POMOST_HTTP_ADDR`: the address on which `/healthz`, `/readyz` and `/metrics` are served.
     #[serde(default = "http_addr")]
     pub http_addr: SocketAddr,
-    /// `POMOST_WEBHOOK_ADDR`: the address to which sources deliver for the flows that have webhooks. Without it no
-    /// delivery is taken.
+    /// `POMOST_WEBHOOK_ADDR`: the address to which sources deliver for the flows that have
+    /// webhooks. Without it no delivery is taken.
     pub webhook_addr: Option<SocketAddr>,
     /// `POMOST_NAMESPACE`: the prefix of queues and the schema of tables, so that several
     /// installations can share a broker and a database.
     #[serde(default = "namespace")]
     pub namespace: String,
-    /// `POMOST_CLAIM_SECONDS`: the seconds for which a worker that has gone silent keeps its records from others.
+    /// `POMOST_CLAIM_SECONDS`: the seconds for which a worker that has gone silent keeps its
+    /// records from others.
     #[serde(default = "claim_seconds")]
     pub claim_seconds: u32,
 }

@@ -9,8 +9,8 @@ use tracing::{info, warn};
 /// The time within which work in hand is finished after the signal.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(20);
 
-/// The time within which everything has ended after the signal. With the traces that are sent last, a process has
-/// ended within 25 s, under the 30 s that Kubernetes grants.
+/// The time within which everything has ended after the signal. With the traces that are sent last,
+/// a process has ended within 25 s, under the 30 s that Kubernetes grants.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(22);
 
 /// The exit code after a second signal: that of a program ended by SIGINT.
@@ -39,9 +39,9 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 }
 
-/// Runs to the end, but not longer than [`SHUTDOWN_TIMEOUT`] after the token was cancelled; `None` where the time was
-/// not enough. A server that has fallen silent would be waited for; other processes take up what it was to be told, as
-/// if this one had been killed.
+/// Runs to the end, but not longer than [`SHUTDOWN_TIMEOUT`] after the token was cancelled; `None`
+/// where the time was not enough. A server that has fallen silent would be waited for; other
+/// processes take up what it was to be told, as if this one had been killed.
 pub async fn in_time<T>(token: &CancellationToken, running: impl Future<Output = T>) -> Option<T> {
     within(SHUTDOWN_TIMEOUT, token, running).await
 }

@@ -23,8 +23,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// The target of the spans that cover a page or a batch. These spans exist even when no trace is exported, because logs
-/// and dead letters carry their trace id.
+/// The target of the spans that cover a page or a batch. These spans exist even when no trace is
+/// exported, because logs and dead letters carry their trace id.
 pub const STAGE_SPANS: &str = "pomost::stage";
 
 /// The time within which the last spans are sent at the end.
@@ -35,8 +35,9 @@ pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
-/// Starts logging to standard error (text on a terminal, JSON otherwise; `RUST_LOG` sets the level) and tracing by OTLP to
-/// the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, if one is set.
+/// Starts logging to standard error (text on a terminal, JSON otherwise; `RUST_LOG` sets the level)
+/// and tracing by OTLP to the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` or
+/// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, if one is set.
 pub fn start(service: &'static str) -> Telemetry {
     start_with(service, "info")
 }
@@ -85,8 +86,8 @@ fn trace_id(span: &Span) -> Option<String> {
     known.then(|| span.span_context().trace_id().to_string())
 }
 
-/// Makes a span the child of the span that a message or a dead letter names, and lets its log lines carry the trace id in
-/// the span's field `trace_id`.
+/// Makes a span the child of the span that a message or a dead letter names, and lets its log lines
+/// carry the trace id in the span's field `trace_id`.
 pub fn continue_trace(span: &Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
         // Fails only where the span was entered before; then it stays the root it is.
@@ -126,8 +127,8 @@ fn provider(service: &'static str, exporting: bool) -> SdkTracerProvider {
     let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| service.to_owned());
     let resource = Resource::builder().with_service_name(name).build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
-    // The exporter's client wants a TLS provider even where the receiver needs none. It may be installed
-    // already, which is no error.
+    // The exporter's client wants a TLS provider even where the receiver needs none. It may be
+    // installed already, which is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exporter = exporting.then(|| SpanExporter::builder().with_http().build());
     match exporter {
@@ -166,8 +167,9 @@ where
     }
 }
 
-/// False for log lines of other crates that may hold the bodies of messages and requests: lines at the level `trace`, and
-/// messages that the broker returned. They are never logged, whatever `RUST_LOG` says.
+/// False for log lines of other crates that may hold the bodies of messages and requests: lines at
+/// the level `trace`, and messages that the broker returned. They are never logged, whatever
+/// `RUST_LOG` says.
 fn holds_no_bodies(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let ours = target.starts_with("pomost");

@@ -9,15 +9,14 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBackoff};
 use futures_util::FutureExt;
 use pomost_broker::{Consumer, Delivery, Error, Queue, Route};
-use pomost_models::{Batch, DeadLetter, DeadLetterReason, Lane, Stage, retry::growing_delay};
+use pomost_models::{
+    Batch, DeadLetter, DeadLetterReason, Diagnosis, Lane, Stage, retry::growing_delay,
+};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, error, field, info_span, warn};
 
 use crate::{
-    ServiceContext,
-    backoff::growing_pauses,
-    dead_letters::{self, Diagnosis},
-    metrics, publishing, shutdown, telemetry,
+    ServiceContext, backoff::growing_pauses, dead_letters, metrics, publishing, shutdown, telemetry,
 };
 
 pub use crate::{
@@ -25,22 +24,26 @@ pub use crate::{
     handler::{HandlerError, MessageHandler},
 };
 
-/// Number of deliveries taken for each batch that is worked on, so that no worker waits for the broker.
+/// Number of deliveries taken for each batch that is worked on, so that no worker waits for the
+/// broker.
 const PREFETCH_FACTOR: u16 = 2;
 
-/// The number of tries after which the delay of a batch that is handed back grows no more: it is 30 s then.
+/// The number of tries after which the delay of a batch that is handed back grows no more: it is 30
+/// s then.
 const LONGEST_HAND_BACK: u32 = 3;
 
 /// The pauses between attempts grow from the first to the longest while the broker refuses.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until shutdown. Then messages
-/// that were only taken are handed back, and batches in hand are finished within [`shutdown::GRACE_PERIOD`]. While the
-/// handler's backpressure is closed, messages stay in their queue, except one at a time that probes the system.
+/// Works on the queue of one stage and lane of one flow, `concurrency` batches at a time, until
+/// shutdown. Then messages that were only taken are handed back, and batches in hand are finished
+/// within [`shutdown::GRACE_PERIOD`]. While the handler's backpressure is closed, messages stay in
+/// their queue, except one at a time that probes the system.
 ///
-/// A message that brings a process down is redelivered, together with all other messages that the process had taken. So
-/// redelivered messages are handled one at a time at first, so that only the poison message uses up its deliveries.
+/// A message that brings a process down is redelivered, together with all other messages that the
+/// process had taken. So redelivered messages are handled one at a time at first, so that only the
+/// poison message uses up its deliveries.
 pub async fn work(
     context: ServiceContext,
     flow: String,
@@ -111,8 +114,8 @@ struct QueueWorker {
 }
 
 impl QueueWorker {
-    /// Works on messages until backpressure closes, on shutdown, or up to a message that is the last. Then hands back
-    /// messages that were only taken.
+    /// Works on messages until backpressure closes, on shutdown, or up to a message that is the
+    /// last. Then hands back messages that were only taken.
     async fn work_on(
         &self,
         mut consumer: Box<dyn Consumer>,
@@ -123,7 +126,7 @@ impl QueueWorker {
         loop {
             tokio::select! {
                 () = self.context.shutdown.cancelled() => break,
-                () = self.handler.backpressure().until_closed() => break,
+                () = self.handler.backpressure().until_down() => break,
                 Some(_) = in_hand.join_next() => {}
                 delivery = consumer.next(), if in_hand.len() < concurrency => match delivery {
                     Some(delivery) => {
@@ -140,11 +143,12 @@ impl QueueWorker {
         self.drain(consumer, in_hand).await;
     }
 
-    /// While backpressure is closed, takes one message each time the system may be probed. It holds no message in
-    /// between: the broker would give a message that is held for long to another consumer.
+    /// While backpressure is closed, takes one message each time the system may be probed. It holds
+    /// no message in between: the broker would give a message that is held for long to another
+    /// consumer.
     async fn probe_one_by_one(&self) {
         let backpressure = self.handler.backpressure();
-        while backpressure.is_closed() {
+        while backpressure.is_down() {
             if self
                 .context
                 .shutdown
@@ -169,7 +173,7 @@ impl QueueWorker {
     async fn next_probe(&self, consumer: &mut dyn Consumer) -> Option<Delivery> {
         tokio::select! {
             delivery = consumer.next() => delivery,
-            () = self.handler.backpressure().until_open() => None,
+            () = self.handler.backpressure().until_up() => None,
             () = self.context.shutdown.cancelled() => None,
         }
     }
@@ -178,7 +182,8 @@ impl QueueWorker {
         consume(&self.context, &self.queue, prefetch).await
     }
 
-    /// Hands back messages that were only taken and finishes batches in hand: on shutdown as far as there is time.
+    /// Hands back messages that were only taken and finishes batches in hand: at shutdown within
+    /// [`GRACE_PERIOD`](crate::shutdown::GRACE_PERIOD).
     async fn drain(&self, mut consumer: Box<dyn Consumer>, mut in_hand: JoinSet<()>) {
         consumer.stop().await;
         let finish = async {
@@ -209,8 +214,8 @@ impl QueueWorker {
         }
     }
 
-    /// The span of a batch, child of its publisher's span. Names and fields follow the OpenTelemetry conventions for
-    /// messaging.
+    /// The span of a batch, child of its publisher's span. Names and fields follow the
+    /// OpenTelemetry conventions for messaging.
     fn span(&self, batch: &Batch, delivery: &Delivery) -> Span {
         let span = info_span!(
             target: telemetry::STAGE_SPANS,
@@ -254,9 +259,9 @@ impl QueueWorker {
         }
     }
 
-    /// Publishes the message to a delay and acknowledges it. Until that has worked, the delivery stays unacknowledged,
-    /// and it is redelivered only when the broker notices that this process has ended. So it is tried for as long as the
-    /// process runs, with pauses that grow.
+    /// Publishes the message to a delay and acknowledges it. Until that has worked, the delivery
+    /// stays unacknowledged, and it is redelivered only when the broker notices that this process
+    /// has ended. So it is tried for as long as the process runs, with pauses that grow.
     async fn hand_back(&self, delivery: Delivery, waits: u32) {
         let mut message = delivery.message.clone();
         // A message that was only taken goes back unchanged.

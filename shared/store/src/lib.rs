@@ -128,7 +128,7 @@ pub trait Health: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another holder has the lease; nothing was written.
-    #[error("the lease '{0}' was taken by somebody else")]
+    #[error("the lease '{0}' is held by another process")]
     LeaseLost(LeaseName),
     /// The URL of the database or its certificates cannot be read, or the namespace is no valid
     /// name of a schema.

@@ -41,7 +41,7 @@ pub struct Outage {
 
 impl Outage {
     /// Time after which an outage that no process sees any more is forgotten: its processes may
-    /// have died. It is longer than a system that is down may ask for a pause.
+    /// have died. It is longer than the longest hold during an outage.
     pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 
     /// True where the system refuses our credentials, so that somebody has to change these or their

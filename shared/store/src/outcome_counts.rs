@@ -30,8 +30,8 @@ impl OutcomeCounts {
     }
 
     /// SQL columns that count the characters in the masks of the column `outcomes`, for
-    /// [`OutcomeCounts::from_columns`]: all but the vacant ones, the waiting ones, then those of each outcome
-    /// in the order of [`Outcome::ALL`].
+    /// [`OutcomeCounts::from_columns`]: all but the vacant ones, the waiting ones, then those of
+    /// each outcome in the order of [`Outcome::ALL`].
     pub(crate) fn columns() -> String {
         let occurrences = |letter: char| {
             format!("sum(length(outcomes) - length(replace(outcomes, '{letter}', '')))")

@@ -23,14 +23,16 @@ pub fn part_key(key: &str, part: u32) -> String {
     format!("{key}/{part}")
 }
 
-/// The newest change of a record that was transformed, and what older ones may have left at the destination.
+/// The newest change of a record that was transformed, and what older ones may have left at the
+/// destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordShape {
     /// The order key of the change's version.
     pub version: String,
     /// Number of records that the mapping made of it: none of a deletion.
     pub outputs: u32,
-    /// Number of parts, counted from the first, beyond which the destination has none and gets none.
+    /// Number of parts, counted from the first, beyond which the destination has none and gets
+    /// none.
     pub parts: u32,
     /// True where the destination may have, or get, the record under its own key.
     pub whole: bool,
@@ -48,8 +50,8 @@ impl RecordShape {
 pub struct KnownShape {
     /// The shape as it was noted last; none of a record whose changes were never noted.
     pub shape: Option<RecordShape>,
-    /// Number of parts, counted from the first, that the destination may have: the newest change has them, or the
-    /// ledger does not have the deletion of the last of them yet.
+    /// Number of parts, counted from the first, that the destination may have: the newest change
+    /// has them, or the ledger does not have the deletion of the last of them yet.
     pub remaining_parts: u32,
     /// True where the destination may have the record under its own key.
     pub whole_remains: bool,

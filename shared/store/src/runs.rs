@@ -53,7 +53,8 @@ pub trait Runs: Send + Sync + 'static {
     async fn runs(&self, flow: Option<&str>, limit: u32) -> Result<Vec<RunSummary>>;
 
     /// Time at which the newest successful run of this flow was requested: one that read its source
-    /// to its end and of which every record has settled, not all of them as dead. Replays and webhook runs do not count.
+    /// to its end and of which every record has settled, not all of them as dead. Replays and
+    /// webhook runs do not count.
     async fn last_success_time(&self, flow: &str) -> Result<Option<Timestamp>>;
 }
 

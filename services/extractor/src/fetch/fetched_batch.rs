@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use pomost_http::{Failure, FailureSummary, RetryKey, RetryPolicy};
-use pomost_models::{Batch, DeadLetter, DeadLetterReason, Outcome, Record, SlotOutcomes, Stage};
-use pomost_project::Flow;
-use pomost_runtime::{
-    dead_letters::{self, Diagnosis},
-    metrics,
+use pomost_models::{
+    Batch, DeadLetter, DeadLetterReason, Diagnosis, Outcome, Record, SlotOutcomes, Stage,
 };
+use pomost_project::Flow;
+use pomost_runtime::{dead_letters, metrics};
 use tracing::warn;
 
 use super::record_fetch::FetchOutcome;

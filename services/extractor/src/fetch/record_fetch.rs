@@ -2,10 +2,9 @@
 
 use pomost_expression::{Value, Variables, read};
 use pomost_http::{Failure, SendPermit};
-use pomost_models::{Batch, Record, Version};
+use pomost_models::{Batch, Diagnosis, Record, Version};
 use pomost_project::flow::FetchRequest;
 use pomost_rows::RowRules;
-use pomost_runtime::dead_letters::Diagnosis;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -127,7 +126,8 @@ impl FetchOutcome {
 }
 
 fn value(json: &RawValue) -> Result<Value, String> {
-    read(json.get().as_bytes()).map_err(|error| format!("what was told cannot be read: {error}"))
+    read(json.get().as_bytes())
+        .map_err(|error| format!("the delivered row cannot be read: {error}"))
 }
 
 fn refused(delivered: &Record, error: String) -> FetchOutcome {

@@ -48,7 +48,7 @@ impl MessageHandler for FetchHandler {
     /// crash in between has the records fetched again; they are published again as newer and
     /// unchanged.
     async fn handle(&self, mut batch: Batch) -> Result<(), HandlerError> {
-        let (began, was_down) = (Instant::now(), self.is_closed());
+        let (began, was_down) = (Instant::now(), self.is_down());
         let delivered = std::mem::take(&mut batch.records);
         let outcomes = self.fetch_all(&batch, &delivered).await;
         let mut retries = RetryPolicy::for_batch(&batch, self.source.flow.load.attempts);
@@ -153,15 +153,15 @@ impl FetchHandler {
 /// Closed while the source is down.
 #[async_trait]
 impl Backpressure for FetchHandler {
-    fn is_closed(&self) -> bool {
+    fn is_down(&self) -> bool {
         self.source.client.is_down()
     }
 
-    async fn until_closed(&self) {
+    async fn until_down(&self) {
         self.source.client.until_down(true).await;
     }
 
-    async fn until_open(&self) {
+    async fn until_up(&self) {
         self.source.client.until_down(false).await;
     }
 

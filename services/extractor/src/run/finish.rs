@@ -11,7 +11,7 @@ use crate::error::Error;
 const NOTHING_LISTED: &str = "the source listed no records at all, though it had some before";
 const NO_TOKEN: &str =
     "no answer had what extract.cursor looks for in it, so the next run begins where this one did";
-const CONTRADICTED: &str = "the source listed what is less than the text that it was asked from, so it does not order such texts \
+const CONTRADICTED: &str = "the source listed values below the requested cursor text, so it does not order such texts \
      character by character: the last one counts. Tokens are found by extract.cursor.token; of times in another \
      format, datetime makes some that compare";
 

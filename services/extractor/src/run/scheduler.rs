@@ -52,7 +52,7 @@ struct FlowScheduler<'a> {
 }
 
 impl FlowScheduler<'_> {
-    /// Extracts a run if there is one, and returns whether there was.
+    /// Extracts a run if there is one. Returns true if it did.
     async fn check(&self) -> Result<bool, Error> {
         let (context, flow) = (self.context, &self.source.flow.name);
         let store = context.store();

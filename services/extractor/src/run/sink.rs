@@ -1,4 +1,4 @@
-//! The destination of a run's records.
+//! The sink that takes a run's records.
 
 use async_trait::async_trait;
 use pomost_models::{Batch, DeadLetter, Stage};

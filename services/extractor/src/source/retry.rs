@@ -52,7 +52,10 @@ impl RetryBackoff {
             true => debug!(flow, error = %failure, class, wait, "the source waits"),
             false => warn!(flow, error = %failure, class, wait, "the source waits"),
         }
-        source.client.rest(pause).await;
+        match failure.class {
+            FailureClass::Throttled => source.client.rest(pause).await,
+            _ => tokio::time::sleep(pause).await,
+        }
         Ok(())
     }
 

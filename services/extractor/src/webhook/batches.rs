@@ -118,8 +118,7 @@ impl DeliveryBatches {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{DeadLetterReason, Operation, Version};
-    use pomost_runtime::dead_letters::Diagnosis;
+    use pomost_models::{DeadLetterReason, Diagnosis, Operation, Version};
     use serde_json::value::RawValue;
 
     use super::{super::testing, *};

@@ -9,7 +9,7 @@
 //! counted them, in that order, and with 503 when that cannot be: its sender then delivers it
 //! again. Nothing is kept in between, so a crash loses nothing.
 //!
-//! **Rows that are asked about.** A delivery to a flow with `extract.fetch` says little more than
+//! **Rows that await their fetch.** A delivery to a flow with `extract.fetch` says little more than
 //! which records changed. Its rows are taken into `extract.<flow>` as they were delivered, whatever
 //! the state of the source, and [`crate::fetch`] asks about them from there. Each keeps its slot.
 //!
@@ -78,7 +78,7 @@ pub struct ReceiverLimits {
     pub intake_timeout: Duration,
     /// Number of connections at a time.
     pub max_connections: usize,
-    /// Number of bytes of all the deliveries in hand.
+    /// Number of bytes of all the deliveries being processed.
     pub max_bytes: usize,
 }
 

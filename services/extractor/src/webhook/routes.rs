@@ -31,7 +31,7 @@ pub(super) struct WebhookEndpoint {
 pub(super) struct WebhookRoutes {
     by_path: HashMap<String, WebhookEndpoint>,
     limits: ReceiverLimits,
-    /// Memory for the deliveries in hand, in KiB.
+    /// Memory for the deliveries being processed, in KiB.
     memory: Semaphore,
     /// One permit for each core: reading a delivery computes for milliseconds, and more at a time
     /// would not end sooner.
@@ -178,7 +178,7 @@ impl WebhookEndpoint {
             }
             Err(reason @ Error::NotReady) => {
                 Span::current().record("otel.status_code", "ERROR");
-                warn!(status, error = %reason, "a delivery is to come again");
+                warn!(status, error = %reason, "a delivery was not accepted; its sender has to repeat it");
             }
             Err(reason) => info!(status, error = %reason, "a delivery is refused"),
         }

@@ -1,4 +1,5 @@
-//! Applies the records of a batch: each alone, and together where the destination takes many at once.
+//! Applies the records of a batch: each alone, and together where the destination takes many at
+//! once.
 
 use std::ops::ControlFlow;
 
@@ -33,9 +34,9 @@ struct PendingRecord<'a> {
 type RecordEndings = Vec<Option<RecordEnding>>;
 
 impl<'a> BatchApply<'a> {
-    /// Applies all records and returns their endings, in the order of the records. Each record goes on
-    /// alone up to a decision that is carried out in bulk; those that wait for one are written together,
-    /// and go on alone.
+    /// Applies all records and returns their endings, in the order of the records. Each record goes
+    /// on alone up to a decision that is carried out in bulk; those that wait for one are written
+    /// together, and go on alone.
     pub(crate) async fn run(&self, records: &'a [ClaimedRecord]) -> Vec<RecordEnding> {
         let mut endings: RecordEndings = records.iter().map(|_| None).collect();
         let begun = records.iter().enumerate().map(|(position, claimed)| {
@@ -75,8 +76,8 @@ impl<'a> BatchApply<'a> {
                 }),
             }
         }
-        // Records finish in any order. Equal actions have to stand together for bulk writes, and the
-        // order of the records keeps these the same from run to run.
+        // Records finish in any order. Equal actions have to stand together for bulk writes, and
+        // the order of the records keeps these the same from run to run.
         waiting.sort_unstable_by_key(|record| (record.action(), record.position));
         waiting
     }
@@ -111,8 +112,8 @@ impl<'a> BatchApply<'a> {
         pending
     }
 
-    /// Writes records that are ordered by action, and returns their results in the same order; none for
-    /// a record that was not tried.
+    /// Writes records that are ordered by action, and returns their results in the same order; none
+    /// for a record that was not tried.
     async fn write(&self, waiting: &[PendingRecord<'a>]) -> Vec<Option<WriteResult>> {
         let writer = &*self.destination.writer;
         let mut writes = Vec::new();

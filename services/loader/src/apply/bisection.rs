@@ -18,7 +18,8 @@ pub(super) struct BulkBisection<'a> {
 type BisectionAttempt = (Vec<Option<WriteResult>>, bool);
 
 impl BulkBisection<'_> {
-    /// Returns the result of each item, in their order; none for an item for which no time was left.
+    /// Returns the result of each item, in their order; none for an item for which no time was
+    /// left.
     pub(super) async fn write(self, items: &[WriteItem<'_>]) -> Vec<Option<WriteResult>> {
         self.attempt(items).await.0
     }
@@ -50,8 +51,8 @@ impl BulkBisection<'_> {
         self.writer.plan(self.action, items)?.perform().await
     }
 
-    /// The smaller half goes first: if it is taken, a record of the other half is at fault, and that
-    /// half need not be tried as a whole to know it.
+    /// The smaller half goes first: if it is taken, a record of the other half is at fault, and
+    /// that half need not be tried as a whole to know it.
     async fn halve(self, items: &[WriteItem<'_>]) -> Vec<Option<WriteResult>> {
         let (first, second) = items.split_at(items.len() / 2);
         let (mut results, taken) = self.attempt(first).await;

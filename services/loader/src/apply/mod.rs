@@ -1,5 +1,5 @@
-//! Applies claimed records at the destination: one record, the records of a batch, and the search for
-//! the records at fault in a bulk write that was refused.
+//! Applies claimed records at the destination: one record, the records of a batch, and the search
+//! for the records at fault in a bulk write that was refused.
 
 mod batch;
 mod bisection;
@@ -30,8 +30,8 @@ pub(crate) enum RecordEnding {
     InDoubt,
     /// The destination refused a change, since somebody else changed the record there.
     ChangedElsewhere(Failure),
-    /// A request failed, and it is unknown if the record was created: nothing can tell, or the lookup
-    /// that was to tell is refused.
+    /// A request failed, and it is unknown if the record was created: nothing can tell, or the
+    /// lookup that was to tell is refused.
     CreateInDoubt(Failure),
     /// A request failed.
     Failed(Failure),

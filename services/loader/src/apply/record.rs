@@ -75,11 +75,11 @@ impl<'a> RecordApply<'a> {
         (apply, situation.first(result))
     }
 
-    /// Takes the record alone through its decisions, up to its ending or to a decision that is carried
-    /// out for many records by one write.
+    /// Takes the record alone through its decisions, up to its ending or to a decision that is
+    /// carried out for many records by one write.
     ///
-    /// A decision leads to an ending or to a decision that was not taken before: what would lead round
-    /// in a circle (a second lookup, a second refusal of the same create) is an ending.
+    /// A decision leads to an ending or to a decision that was not taken before: what would lead
+    /// round in a circle (a second lookup, a second refusal of the same create) is an ending.
     pub(crate) async fn run_alone(
         mut self: Box<RecordApply<'a>>,
         first: Decision,
@@ -104,8 +104,8 @@ impl<'a> RecordApply<'a> {
             known: &self.known,
             id,
             create_in_doubt: self.is_create_in_doubt(),
-            // After an attempt of unknown end the other change was most likely our own, and a person
-            // who replays a record has seen the other change.
+            // After an attempt of unknown end the other change was most likely our own, and a
+            // person who replays a record has seen the other change.
             overwrites: self.situation.in_doubt != InDoubt::Nothing || self.batch.is_replay(),
             permit: self.permit,
         }

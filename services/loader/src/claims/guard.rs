@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use pomost_models::retry::renewal_interval;
 use pomost_store::{Claim, Store};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -15,7 +16,8 @@ use super::ClaimedRecord;
 /// The claimed keys of a batch, and the moment until which they are certainly ours.
 ///
 /// A worker that stood still or could not reach the store for too long may have a successor, who
-/// knows nothing of a request that is begun then: it would undo a newer one, or create a record twice.
+/// knows nothing of a request that is begun then: it would undo a newer one, or create a record
+/// twice.
 pub(crate) struct ClaimGuard<'a> {
     store: &'a dyn Store,
     /// The claim without its entries, which are with the records.
@@ -53,11 +55,11 @@ impl<'a> ClaimGuard<'a> {
                 .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews the claim for as long as it is polled, until the claim is lost. A renewal that fails is
-    /// tried again after the same interval.
+    /// Renews the claim for as long as it is polled, until the claim is lost. A renewal that fails
+    /// is tried again after the same interval.
     pub(crate) async fn keep_renewing(&self) -> Infallible {
         loop {
-            sleep(self.ttl / 3).await;
+            sleep(renewal_interval(self.ttl)).await;
             // The store may have renewed the claim at any moment since it was asked.
             let asked_at = Instant::now();
             match self.store.renew_claim(&self.held_claim(), self.ttl).await {
@@ -72,8 +74,8 @@ impl<'a> ClaimGuard<'a> {
         }
     }
 
-    /// The claim with the keys that it got. It is made for each renewal, since few batches take long
-    /// enough for one.
+    /// The claim with the keys that it got. It is made for each renewal, since few batches take
+    /// long enough for one.
     fn held_claim(&self) -> Claim {
         let held = self.records.iter().filter(|claimed| claimed.holds_key());
         Claim {

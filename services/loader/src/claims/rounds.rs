@@ -28,8 +28,8 @@ pub(crate) fn claim_rounds(order: ChangeOrder, records: Vec<Record>) -> Vec<Clai
     }
 }
 
-/// Keeps the newest record of each key. A record whose version has no order with it comes in a round
-/// of its own, where the ledger refuses one of the two.
+/// Keeps the newest record of each key. A record whose version has no order with it comes in a
+/// round of its own, where the ledger refuses one of the two.
 fn newest_of_each_key(mut records: Vec<Record>) -> Vec<ClaimRound> {
     let mut rounds = Vec::new();
     while !records.is_empty() {
@@ -65,7 +65,8 @@ fn replace_older(current: &mut Record, record: Record) -> Record {
     }
 }
 
-/// Puts the oldest change of every key into the first round, the next ones into the second, and so on.
+/// Puts the oldest change of every key into the first round, the next ones into the second, and so
+/// on.
 fn oldest_first(mut records: Vec<Record>) -> Vec<ClaimRound> {
     records.sort_by_cached_key(|record| record.version.order_key());
     let mut changes: HashMap<String, usize> = HashMap::new();

@@ -116,18 +116,18 @@ impl Destination {
 /// Closed while the destination's circuit breaker is open.
 #[async_trait]
 impl Backpressure for Destination {
-    fn is_closed(&self) -> bool {
+    fn is_down(&self) -> bool {
         self.writer.breaker().is_some_and(CircuitBreaker::is_down)
     }
 
-    async fn until_closed(&self) {
+    async fn until_down(&self) {
         match self.writer.breaker() {
             Some(breaker) => breaker.until_down(true).await,
             None => std::future::pending().await,
         }
     }
 
-    async fn until_open(&self) {
+    async fn until_up(&self) {
         if let Some(breaker) = self.writer.breaker() {
             breaker.until_down(false).await;
         }

@@ -23,8 +23,8 @@ pub use destination::Destination;
 /// Writes the records of one flow to its destination.
 #[async_trait]
 pub(crate) trait DestinationWriter: Send + Sync {
-    /// Plans what an action sends for these items, without sending it. There is at least one item, and
-    /// exactly one where the action has no [bulk size](DestinationWriter::bulk_size).
+    /// Plans what an action sends for these items, without sending it. There is at least one item,
+    /// and exactly one where the action has no [bulk size](DestinationWriter::bulk_size).
     ///
     /// A failure is of all items together: where one of several is at fault, bisecting finds it.
     fn plan<'a>(
@@ -40,7 +40,8 @@ pub(crate) trait DestinationWriter: Send + Sync {
     /// Returns how many writes may be in flight at a time.
     fn concurrency(&self) -> usize;
 
-    /// Returns the circuit breaker that every write passes. While it is open the flow takes no batches.
+    /// Returns the circuit breaker that every write passes. While it is open the flow takes no
+    /// batches.
     fn breaker(&self) -> Option<&CircuitBreaker>;
 
     /// Returns how long a write may still take effect after it was given up.
@@ -64,7 +65,8 @@ pub(crate) trait DestinationWriter: Send + Sync {
         None
     }
 
-    /// Deletes what the writer keeps for batches that can come again, once they cannot any more.
+    /// Deletes what the writer keeps for batches that can be redelivered, once they cannot any
+    /// more.
     async fn clean_up(&self, _: &dyn Store) {}
 }
 
@@ -72,8 +74,8 @@ pub(crate) trait DestinationWriter: Send + Sync {
 /// data of records: it is for a person who asks for it, never for logs.
 #[async_trait]
 pub(crate) trait PlannedWrite: fmt::Display + Send {
-    /// Carries the plan out, and returns the result of each item, in their order. A failure is of all
-    /// items together.
+    /// Carries the plan out, and returns the result of each item, in their order. A failure is of
+    /// all items together.
     async fn perform(self: Box<Self>) -> Result<Vec<WriteResult>, Failure>;
 }
 

@@ -1,8 +1,8 @@
 //! The dead letters of records that are given up, and what their errors advise.
 
 use pomost_http::{Failure, FailureClass};
-use pomost_models::{DeadLetter, DeadLetterReason, Record, Stage};
-use pomost_runtime::dead_letters::{self, Diagnosis};
+use pomost_models::{DeadLetter, DeadLetterReason, Diagnosis, Record, Stage};
+use pomost_runtime::dead_letters;
 
 use super::Settlement;
 
@@ -41,8 +41,8 @@ impl Settlement<'_> {
         self.letters.push(letter);
     }
 
-    /// The letter stands beside older ones of its key: an older one may have the content whose replay
-    /// clears the doubt.
+    /// The letter stands beside older ones of its key: an older one may have the content whose
+    /// replay clears the doubt.
     pub(super) fn bury_other_content_in_doubt(&mut self, record: Record) {
         let error = OTHER_CONTENT_IN_DOUBT.to_owned();
         let letter = self.letter(record, DeadLetterReason::InDoubt, error);

@@ -99,9 +99,9 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// Adds a record that is older than one of its key that was added before. It is stale once that one
-    /// has settled, and is retried together with it. Where that one is dead, this is the newest record
-    /// that is left, and is retried for its own sake.
+    /// Adds a record that is older than one of its key that was added before. It is stale once that
+    /// one has settled, and is retried together with it. Where that one is dead, this is the newest
+    /// record that is left, and is retried for its own sake.
     pub(crate) fn add_superseded(&mut self, record: Record) {
         let is_among = |records: &[Record]| records.iter().any(|newer| newer.key == record.key);
         let newer = self.retried.iter().find(|(_, records)| is_among(records));
@@ -121,15 +121,15 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// The part that the store is to write. It holds no outcome of dead letters, which count when they
-    /// are archived, but it does of records that died before.
+    /// The part that the store is to write. It holds no outcome of dead letters, which count when
+    /// they are archived, but it does of records that died before.
     pub(crate) fn stored(&self) -> &BatchSettlement {
         &self.stored
     }
 
     /// Has records retried whose keys other workers took over: what was done to them is not in the
-    /// ledger, so that later changes would wait for them for ever. The destination or the ledger tells
-    /// what became of them.
+    /// ledger, so that later changes would wait for them for ever. The destination or the ledger
+    /// tells what became of them.
     pub(crate) fn retry_lost(&mut self, keys: &[String]) {
         let (lost, settled): (Vec<_>, Vec<_>) = std::mem::take(&mut self.settled)
             .into_iter()
@@ -199,8 +199,8 @@ impl<'a> Settlement<'a> {
         self.retried.entry(retry).or_default().push(record);
     }
 
-    /// Retries a record although nothing failed. Only an attempt in doubt counts towards the attempts:
-    /// the record that could clear the doubt may never come.
+    /// Retries a record although nothing failed. Only an attempt in doubt counts towards the
+    /// attempts: the record that could clear the doubt may never come.
     fn retry_later(&mut self, record: Record, reason: RetryReason) -> SettledState {
         let policy = self.retry_policy;
         match reason {
@@ -228,8 +228,8 @@ impl<'a> Settlement<'a> {
         }
     }
 
-    /// A failure of the destination does not count towards the attempts; one that may pass is retried
-    /// until the attempts are used up; every other one makes a dead letter at once.
+    /// A failure of the destination does not count towards the attempts; one that may pass is
+    /// retried until the attempts are used up; every other one makes a dead letter at once.
     fn retry_or_bury(&mut self, record: Record, failure: Failure) {
         match self.retry_policy.after(&failure) {
             Some(retry) => {

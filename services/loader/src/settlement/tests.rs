@@ -45,7 +45,8 @@ fn record(slot: u32) -> Record {
     }
 }
 
-/// Returns the delay and the batch with which a record of this batch is retried after such a failure.
+/// Returns the delay and the batch with which a record of this batch is retried after such a
+/// failure.
 fn retry_after_failure(
     batch: Batch,
     class: FailureClass,
@@ -174,8 +175,8 @@ fn a_record_of_a_system_that_is_held_comes_again_each_minute_since_the_hold_may_
 /// Slots that are retried together, their delay and their attempt.
 type Retried = (Vec<u32>, u32, u32);
 
-/// Returns the retries and the settled slots of two records, of which the first ends so and replaces the
-/// second.
+/// Returns the retries and the settled slots of two records, of which the first ends so and
+/// replaces the second.
 fn beside_a_newer_one(ending: RecordEnding) -> (Vec<Retried>, Vec<u32>) {
     let (flow, batch) = (flow(), batch(3, 1));
     let mut settlement = settlement(&flow, &batch, AttemptCharging::EveryFailure);

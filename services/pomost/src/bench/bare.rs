@@ -13,7 +13,8 @@ use pomost_http::{OutgoingRequest, SystemClient, SystemClients};
 use pomost_models::{Operation, Record, RunId, Version};
 use pomost_project::{Flow, Project, flow::LoadTarget};
 
-/// Reads every record of a flow and maps it in this process, which gives the bodies that the pipeline posts.
+/// Reads every record of a flow and maps it in this process, which gives the bodies that the
+/// pipeline posts.
 pub async fn bodies(
     project: &Project,
     clients: &SystemClients,
@@ -70,7 +71,8 @@ fn mapped(flow: &Flow, run: RunId, row: Value, variables: &Variables) -> Vec<Rec
     }
 }
 
-/// Posts the bodies to the flow's destination, as many at a time as the system allows. Returns the time that it took.
+/// Posts the bodies to the flow's destination, as many at a time as the system allows. Returns the
+/// time that it took.
 pub async fn post(
     project: &Project,
     clients: &SystemClients,

@@ -1,4 +1,5 @@
-//! Measuring the pipeline of three separate processes beside a bare loop that posts the same bodies.
+//! Measuring the pipeline of three separate processes beside a bare loop that posts the same
+//! bodies.
 
 pub mod bare;
 pub mod process;

@@ -203,7 +203,8 @@ fn request(flow: &str) -> RunRequest {
     }
 }
 
-/// Waits until all records for the system that is down have been read for a while: they are mapped by then.
+/// Waits until all records for the system that is down have been read for a while: they are mapped
+/// by then.
 async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<()> {
     let run = store.request_run(&request(WAITING_FLOW)).await?;
     loop {
@@ -219,8 +220,8 @@ async fn wait_for_the_system_that_is_down(store: &dyn Store) -> anyhow::Result<(
     }
 }
 
-/// The environment of the services. It names the sandbox systems too: variables of this process, which may name the
-/// systems of somebody's business, must not lead the services there.
+/// The environment of the services. It names the sandbox systems too: variables of this process,
+/// which may name the systems of somebody's business, must not lead the services there.
 fn environment(
     namespace: &PrivateNamespace,
     project: &Path,
@@ -295,7 +296,8 @@ fn systems(crm_url: &str, shop_url: &str) -> ExampleSystems {
     }
 }
 
-/// Writes the example, without its schedule since the bench requests the run, and the flow that waits.
+/// Writes the example, without its schedule since the bench requests the run, and the flow that
+/// waits.
 fn project(directory: &Path, systems: &ExampleSystems) -> anyhow::Result<Project> {
     example::write(directory, systems)?;
     let flow = directory.join("flows/customers.yaml");

@@ -60,7 +60,8 @@ enum Action {
         /// For letters in doubt: I have looked, and the destination does not have their records
         #[arg(long, conflicts_with = "present")]
         absent: bool,
-        /// For one letter in doubt: I have looked, and the destination has its record, under this id
+        /// For one letter in doubt: I have looked, and the destination has its record, under this
+        /// id
         #[arg(long, value_name = "DESTINATION_ID", value_parser = NonEmptyStringValueParser::new())]
         present: Option<String>,
         #[command(flatten)]
@@ -145,7 +146,8 @@ async fn show(id: &str, project: &ProjectArgument) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The project, if it is well-formed: without it dead letters can be looked at, with everything sensitive hidden.
+/// The project, if it is well-formed: without it dead letters can be looked at, with everything
+/// sensitive hidden.
 fn known_project(project: &ProjectArgument) -> Option<Project> {
     open::project(&project.project).ok()
 }

@@ -51,8 +51,9 @@ impl Arguments {
 
 const STOPPED: &str = "stopped before the end";
 
-/// Runs the demo; the exit code says whether the shop has what it must. Nothing of it stays on the servers: the shop is
-/// a new one each time, and a ledger from before would say that it has everything.
+/// Runs the demo; the exit code says whether the shop has what it must. Nothing of it stays on the
+/// servers: the shop is a new one each time, and a ledger from before would say that it has
+/// everything.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown::on_signal()?;
     let namespace = arguments

@@ -81,8 +81,8 @@ fn outputs(expression: &Expression, input: &RawValue, raw: bool) -> anyhow::Resu
     outputs.iter().map(|output| line(output, raw)).collect()
 }
 
-/// The error in words. A person who tries an expression has the record at hand, so the value given to `error` is shown
-/// unmasked.
+/// The error in words. A person who tries an expression has the record at hand, so the value given
+/// to `error` is shown unmasked.
 fn explained(mut error: EvaluationError) -> String {
     if let Some(raised) = &error.raised {
         error.message = raised.unmasked().to_owned();

@@ -34,7 +34,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the systems that are down, and what has to be done for those that do not come back by themselves.
+/// Prints the systems that are down, and what has to be done for those that do not come back by
+/// themselves.
 #[expect(clippy::print_stdout, reason = "a command's data")]
 fn print_outages(outages: &[SystemOutage]) {
     let mut table = TextTable::new(["SYSTEM", "DOWN SINCE", "WHY"]);

@@ -68,7 +68,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         opened,
         run,
     };
-    // Servers that have fallen silent would keep the run from being followed, and the services from ending.
+    // Servers that have fallen silent would keep the run from being followed, and the services from
+    // ending.
     let ended = shutdown::in_time(&shutdown, sync.to_the_end(shutdown.child_token())).await;
     ended.context(STOPPED)?
 }
@@ -83,7 +84,8 @@ struct Sync {
 }
 
 impl Sync {
-    /// Runs the services and follows the run until it has ended or everything is to stop, and prints its outcome.
+    /// Runs the services and follows the run until it has ended or everything is to stop, and
+    /// prints its outcome.
     async fn to_the_end(&self, stop: CancellationToken) -> anyhow::Result<ExitCode> {
         let following = async {
             let reports = stopped_by(&stop, self.follow()).await;
@@ -108,8 +110,8 @@ impl Sync {
         follow::follow_with_earlier(store, self.run, project, &self.flow, &mut events).await
     }
 
-    /// Runs the services until everything is to stop. While another process runs the project, that one carries the run
-    /// out; when it ends, this one goes on in its place.
+    /// Runs the services until everything is to stop. While another process runs the project, that
+    /// one carries the run out; when it ends, this one goes on in its place.
     async fn run_services(&self, stop: &CancellationToken) -> anyhow::Result<()> {
         let opening = async {
             match self.opened.run_elsewhere {

@@ -42,8 +42,8 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Tells the story while the services run. An error where the shop was sent anything else than it had to be, or
-    /// does not hold in the end what it must.
+    /// Tells the story while the services run. An error where the shop was sent anything else than
+    /// it had to be, or does not hold in the end what it must.
     pub async fn tell(&self) -> anyhow::Result<()> {
         say(&format!(
             "A sandbox CRM is at {}, a sandbox shop at {}.",

@@ -4,7 +4,8 @@ use std::fmt;
 
 use pomost_sandbox::{ExpectedState, ShopCounts};
 
-/// The state that the shop must have at one moment, and the requests that it has been sent until then.
+/// The state that the shop must have at one moment, and the requests that it has been sent until
+/// then.
 #[derive(Debug, Default)]
 pub struct ShopMoment {
     pub expected: ExpectedState,
@@ -20,8 +21,8 @@ pub struct ChangeCounts {
 }
 
 impl ChangeCounts {
-    /// The fewest changes that lead from one state of a shop to the other. A customer who can no longer cross stays as
-    /// they were.
+    /// The fewest changes that lead from one state of a shop to the other. A customer who can no
+    /// longer cross stays as they were.
     pub fn between(before: &ExpectedState, after: &ExpectedState) -> ChangeCounts {
         let (old, new) = (&before.present, &after.present);
         let created = new.keys().filter(|key| !old.contains_key(*key));

@@ -1,5 +1,5 @@
-//! Changes of one record, transformed and loaded in any order and more than once, against what the destination has in
-//! the end.
+//! Changes of one record, transformed and loaded in any order and more than once, against what the
+//! destination has in the end.
 
 use std::collections::BTreeMap;
 
@@ -148,7 +148,8 @@ proptest! {
                 Event::Load(place, again) => scene.load(place, *again),
             }
         }
-        // In the end each change was transformed at least once, and all that was published was loaded.
+        // In the end each change was transformed at least once, and all that was published was
+        // loaded.
         let mut left: Vec<usize> = (0..changes.len()).collect();
         for place in &order {
             if !left.is_empty() {

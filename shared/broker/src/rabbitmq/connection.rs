@@ -38,8 +38,8 @@ impl BrokerAddress {
 
 /// One connection, which is opened when it is needed and again after it was lost.
 ///
-/// Publishing and consuming each have a connection: under a memory alarm RabbitMQ stops reading from connections that
-/// publish, and acknowledgements must still get through.
+/// Publishing and consuming each have a connection: under a memory alarm RabbitMQ stops reading
+/// from connections that publish, and acknowledgements must still get through.
 pub(super) struct ServerLink {
     place: String,
     pool: Pool,
@@ -74,7 +74,8 @@ impl ServerLink {
         })
     }
 
-    /// Opens a channel. It outlives its place in the pool: the connection closes with its last channel.
+    /// Opens a channel. It outlives its place in the pool: the connection closes with its last
+    /// channel.
     pub(super) async fn open_channel(&self) -> Result<Channel> {
         let opening = async {
             let connection = self

@@ -34,7 +34,8 @@ pub(super) struct RabbitMqConsumer {
 
 enum ConsumerState {
     Open(OpenChannel),
-    /// The opening is kept here and not in `next`, so that cancelling a wait does not start it over.
+    /// The opening is kept here and not in `next`, so that cancelling a wait does not start it
+    /// over.
     Opening(BoxFuture<'static, OpenChannel>),
     /// The broker delivers no more, and the messages that it delivered before are returned.
     Stopping(OpenChannel),
@@ -49,7 +50,8 @@ pub(super) struct ConsumerSource {
     pub(super) prefetch: u16,
 }
 
-/// A channel that consumes. When it is dropped, all its unacknowledged messages return to their queue.
+/// A channel that consumes. When it is dropped, all its unacknowledged messages return to their
+/// queue.
 struct OpenChannel {
     channel: Channel,
     deliveries: Fuse<lapin::Consumer>,
@@ -178,7 +180,8 @@ impl ConsumerSource {
 }
 
 impl OpenChannel {
-    /// Tells the broker to deliver no more. After a failure the channel is lost, which ends the deliveries as well.
+    /// Tells the broker to deliver no more. After a failure the channel is lost, which ends the
+    /// deliveries as well.
     async fn cancel(&self) {
         let cancelling = self.channel.basic_cancel(
             self.deliveries.get_ref().tag(),

@@ -1,7 +1,7 @@
 //! The broker on RabbitMQ 3.10 and later.
 //!
-//! Reading order: `topology` (the exchanges and queues), `declare` (making them), `connection`, `properties` (a message
-//! as RabbitMQ carries it), `publisher`, `consumer`.
+//! Reading order: `topology` (the exchanges and queues), `declare` (making them), `connection`,
+//! `properties` (a message as RabbitMQ carries it), `publisher`, `consumer`.
 
 mod connection;
 mod consumer;
@@ -20,9 +20,9 @@ use consumer::{ConsumerSource, RabbitMqConsumer};
 use publisher::ConfirmingPublisher;
 use topology::BrokerTopology;
 
-/// The log target under which lapin warns of messages that no queue took, with their bodies. Bodies hold people's
-/// records, so logging has to be set up without this target whatever the user asks for, and without everything of lapin
-/// below `debug`.
+/// The log target under which lapin warns of messages that no queue took, with their bodies. Bodies
+/// hold people's records, so logging has to be set up without this target whatever the user asks
+/// for, and without everything of lapin below `debug`.
 pub const LOG_TARGET_WITH_BODIES: &str = "lapin::returned_messages";
 
 /// Queues on a RabbitMQ, reached by one connection that publishes and one that consumes.

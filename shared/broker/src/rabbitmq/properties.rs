@@ -63,8 +63,8 @@ pub(super) fn message_of(properties: &BasicProperties, body: Vec<u8>) -> Message
 
 /// The queue that RabbitMQ took a message from because of the delivery limit.
 ///
-/// Messages that services publish to the dead letters have no history of deaths. Messages that waited in a delay have
-/// one, with other reasons.
+/// Messages that services publish to the dead letters have no history of deaths. Messages that
+/// waited in a delay have one, with other reasons.
 pub(super) fn poisoned(
     queue: &Queue,
     properties: &BasicProperties,

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{Error, Message, Result};
 
-/// Number of channels, and so of calls that publish at the same time. More calls wait for a channel.
+/// Number of channels, and so of calls that publish at the same time. More calls wait for a
+/// channel.
 const MAX_CHANNELS: usize = 16;
 
 /// Number of messages of a call that are sent ahead of their confirms.
@@ -42,8 +43,9 @@ impl ConfirmingPublisher {
 
     /// Publishes all messages and returns when the broker has confirmed every one of them.
     ///
-    /// A channel may turn out to be lost only when it is used, so everything is published again after the first failure
-    /// to reach the broker. That can duplicate messages, and never lose one.
+    /// A channel may turn out to be lost only when it is used, so everything is published again
+    /// after the first failure to reach the broker. That can duplicate messages, and never lose
+    /// one.
     pub(super) async fn publish(&self, target: &PublishTarget, messages: &[Message]) -> Result<()> {
         match self.try_to_publish(target, messages).await {
             Err(Error::Unavailable { .. }) => self.try_to_publish(target, messages).await,
@@ -124,8 +126,9 @@ enum ConfirmResult {
     Unroutable,
 }
 
-/// Sends messages and awaits their confirms. After the first message that was not stored no more are sent, but all
-/// confirms are still awaited: no answer is outstanding on the channel when this returns `Ok`.
+/// Sends messages and awaits their confirms. After the first message that was not stored no more
+/// are sent, but all confirms are still awaited: no answer is outstanding on the channel when this
+/// returns `Ok`.
 async fn publish_and_confirm(
     channel: &Channel,
     exchange: ShortString,
@@ -174,8 +177,8 @@ struct ChannelFactory {
 
 struct PooledChannel {
     channel: Channel,
-    /// False while an answer is outstanding, because a call failed or was cancelled: it would be taken for an answer to
-    /// the next call.
+    /// False while an answer is outstanding, because a call failed or was cancelled: it would be
+    /// taken for an answer to the next call.
     is_quiet: bool,
 }
 

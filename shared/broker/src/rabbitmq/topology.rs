@@ -1,19 +1,22 @@
 //! The exchanges and queues, as plain data: the one place that knows their names and properties.
 //!
-//! All messages in a delay queue have the same delay, or short delays would wait behind long ones. So there is a delay
-//! queue for each power of two, and a message passes the delay queues whose times add up to its delay. Its routing key
-//! names them: a binary digit for each delay queue, the longest first, then the name of the queue where the message ends.
-//! The exchange before each delay queue leads into it or past it by that digit, and the exchange behind the last one
-//! leads to the queue where the message ends.
+//! All messages in a delay queue have the same delay, or short delays would wait behind long ones.
+//! So there is a delay queue for each power of two, and a message passes the delay queues whose
+//! times add up to its delay. Its routing key names them: a binary digit for each delay queue, the
+//! longest first, then the name of the queue where the message ends. The exchange before each delay
+//! queue leads into it or past it by that digit, and the exchange behind the last one leads to the
+//! queue where the message ends.
 //!
-//! No queue has an `x-max-length`; the publisher asks for the queue's length before. A full queue would also refuse
-//! messages that come back from a delay. RabbitMQ offers those again after three minutes, and after 32 of them lets no
-//! other message out of the delay queue, whichever flow it belongs to.
+//! No queue has an `x-max-length`; the publisher asks for the queue's length before. A full queue
+//! would also refuse messages that come back from a delay. RabbitMQ offers those again after three
+//! minutes, and after 32 of them lets no other message out of the delay queue, whichever flow it
+//! belongs to.
 
 use crate::{Queue, QueueLimits, Route, route::LONGEST_DELAY};
 
-/// The delivery limit of the queue of dead letters. RabbitMQ 4 gives quorum queues a limit of 20 by default, and where
-/// there is no dead letter exchange it drops messages that pass the limit. There is no other place for dead letters.
+/// The delivery limit of the queue of dead letters. RabbitMQ 4 gives quorum queues a limit of 20 by
+/// default, and where there is no dead letter exchange it drops messages that pass the limit. There
+/// is no other place for dead letters.
 const PRACTICALLY_UNLIMITED: u32 = i32::MAX as u32;
 
 /// The exchanges and queues of a namespace.
@@ -138,7 +141,8 @@ impl BrokerTopology {
             .unwrap_or(name)
     }
 
-    /// The target of a publish. A message with a delay begins at the longest delay queue that it passes.
+    /// The target of a publish. A message with a delay begins at the longest delay queue that it
+    /// passes.
     pub(super) fn target(&self, route: &Route) -> PublishTarget {
         let name = route.to.to_string();
         let longest = route
@@ -262,8 +266,8 @@ fn digits(seconds: u32) -> String {
         .join(".")
 }
 
-/// The arguments of a queue that dead-letters at least once. Without the overflow argument RabbitMQ silently falls back
-/// to at most once.
+/// The arguments of a queue that dead-letters at least once. Without the overflow argument RabbitMQ
+/// silently falls back to at most once.
 fn dead_lettering_to(exchange: String) -> Vec<(&'static str, QueueArgument)> {
     vec![
         ("x-queue-type", text("quorum")),
@@ -348,7 +352,8 @@ mod tests {
         assert_eq!(target.bounded, None);
     }
 
-    /// True when a topic's pattern takes a routing key: `*` is one word, `#` at the end is the rest.
+    /// True when a topic's pattern takes a routing key: `*` is one word, `#` at the end is the
+    /// rest.
     fn takes(pattern: &str, key: &str) -> bool {
         let (pattern, open) = pattern
             .strip_suffix(".#")

@@ -28,8 +28,8 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(super) struct SqliteConsumer {
     session: Arc<ConsumerSession>,
     taken: VecDeque<LeasedMessage>,
-    /// The lease of messages that is under way. It is kept here and not in `next`, so that the messages are not lost
-    /// when a wait is cancelled.
+    /// The lease of messages that is under way. It is kept here and not in `next`, so that the
+    /// messages are not lost when a wait is cancelled.
     taking: Option<BoxFuture<'static, Vec<LeasedMessage>>>,
 }
 
@@ -41,8 +41,8 @@ pub(super) struct ConsumerSession {
     prefetch: usize,
     /// One permit for each message that may still be taken.
     room: Semaphore,
-    /// The sequence numbers of messages whose acknowledgement could not be written. They are acknowledged when more
-    /// messages are taken.
+    /// The sequence numbers of messages whose acknowledgement could not be written. They are
+    /// acknowledged when more messages are taken.
     unwritten_acknowledgements: Mutex<Vec<i64>>,
     stopped: CancellationToken,
 }
@@ -80,7 +80,8 @@ impl Consumer for SqliteConsumer {
     }
 }
 
-/// Returns the leased messages to their queue. Outside a runtime they stay leased until the next start.
+/// Returns the leased messages to their queue. Outside a runtime they stay leased until the next
+/// start.
 impl Drop for SqliteConsumer {
     fn drop(&mut self) {
         self.session.stopped.cancel();
@@ -117,7 +118,8 @@ impl ConsumerSession {
         }
     }
 
-    /// Waits for room and for messages, and leases them. Returns none only when the consumer was stopped.
+    /// Waits for room and for messages, and leases them. Returns none only when the consumer was
+    /// stopped.
     async fn take(self: Arc<Self>) -> Vec<LeasedMessage> {
         let Some(room) = self.stopped.run_until_cancelled(self.room()).await else {
             return Vec::new();
@@ -163,8 +165,8 @@ impl ConsumerSession {
         self.room.forget_permits(self.room.available_permits()) + 1
     }
 
-    /// Leases up to `room` messages. It reads before it asks for the right to write, which only one transaction has at a
-    /// time.
+    /// Leases up to `room` messages. It reads before it asks for the right to write, which only one
+    /// transaction has at a time.
     async fn try_to_take(self: &Arc<Self>, room: usize) -> Result<Vec<LeasedMessage>> {
         let unwritten = self.unwritten().clone();
         if unwritten.is_empty() && self.next_available_in().await? != Some(Duration::ZERO) {

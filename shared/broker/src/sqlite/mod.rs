@@ -59,8 +59,9 @@ impl SqliteBroker {
         })
     }
 
-    /// Makes all messages available again that were taken and not acknowledged. This is for the start of
-    /// the one process that consumes: nothing else notices that its predecessor has crashed.
+    /// Makes all messages available again that were taken and not acknowledged. This is for the
+    /// start of the one process that consumes: nothing else notices that its predecessor has
+    /// crashed.
     pub async fn release_everything(&self) -> Result<()> {
         self.shared.release(LeaseHolder::Anybody).await
     }

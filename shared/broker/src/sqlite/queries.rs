@@ -52,7 +52,8 @@ pub(super) fn exists(connection: &Connection, queue: &str) -> rusqlite::Result<b
         .exists([queue])
 }
 
-/// The reason for which nothing can be published to a queue right now. Without a limit the queue is never full.
+/// The reason for which nothing can be published to a queue right now. Without a limit the queue is
+/// never full.
 pub(super) fn refusal(
     transaction: &Transaction<'_>,
     queue: &str,
@@ -170,9 +171,9 @@ pub(super) fn acknowledge(
     Ok(true)
 }
 
-/// Ends leases. A message keeps its place in its queue, unless it was delivered too often: then it moves to the dead
-/// letters, where its deliveries are counted anew. A message of the dead letters stays there however often it is
-/// delivered, since there is no other place for it.
+/// Ends leases. A message keeps its place in its queue, unless it was delivered too often: then it
+/// moves to the dead letters, where its deliveries are counted anew. A message of the dead letters
+/// stays there however often it is delivered, since there is no other place for it.
 pub(super) fn release(
     transaction: &Transaction<'_>,
     holder: &LeaseHolder,

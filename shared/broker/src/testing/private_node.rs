@@ -23,15 +23,16 @@ const NODE_TIMEOUT: Duration = Duration::from_secs(90);
 /// The node's name. It may be the same for all nodes, since each has an epmd of its own.
 const NODE_NAME: &str = "pomost@localhost";
 
-/// The places where packages put the start script itself. The one in `/usr/sbin` changes the user and the directory.
+/// The places where packages put the start script itself. The one in `/usr/sbin` changes the user
+/// and the directory.
 const START_SCRIPTS: [&str; 3] = [
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
     "/opt/rabbitmq/sbin/rabbitmq-server",
     "/usr/local/sbin/rabbitmq-server",
 ];
 
-/// A RabbitMQ node on loopback, with its own data, cookie and address. All of it is removed with the value, and its
-/// processes end with this process, however that ends.
+/// A RabbitMQ node on loopback, with its own data, cookie and address. All of it is removed with
+/// the value, and its processes end with this process, however that ends.
 ///
 /// Its methods are for tests: they panic when the node does not do as it is told.
 pub struct PrivateNode {
@@ -65,7 +66,8 @@ impl PrivateNode {
         format!("amqp://guest:guest@{}", self.address)
     }
 
-    /// The addresses on which the node's processes listen: for clients, for other nodes, and for requests to epmd.
+    /// The addresses on which the node's processes listen: for clients, for other nodes, and for
+    /// requests to epmd.
     pub fn addresses(&self) -> [SocketAddr; 3] {
         [
             self.address,
@@ -81,8 +83,8 @@ impl PrivateNode {
 
     /// Kills the node without a warning, once it has written its list of queues.
     ///
-    /// Old versions write new queues into that file seconds later, and the messages in a queue that is not listed are
-    /// lost.
+    /// Old versions write new queues into that file seconds later, and the messages in a queue that
+    /// is not listed are lost.
     pub async fn kill(&mut self) {
         let deadline = Instant::now() + NODE_TIMEOUT;
         while !self.lists_all_queues() {
@@ -96,7 +98,8 @@ impl PrivateNode {
             .await;
     }
 
-    /// Starts the node again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it had.
+    /// Starts the node again after [`PrivateNode::stop`] or [`PrivateNode::kill`], with the data it
+    /// had.
     pub async fn start_again(&mut self) {
         self.process = Some(self.command().spawn().unwrap());
         let deadline = Instant::now() + NODE_TIMEOUT;
@@ -117,8 +120,8 @@ impl PrivateNode {
         self.start_again().await;
     }
 
-    /// Switches the memory alarm on or off. During an alarm the node takes nothing from publishers. Returns once the node
-    /// knows.
+    /// Switches the memory alarm on or off. During an alarm the node takes nothing from publishers.
+    /// Returns once the node knows.
     pub async fn set_memory_alarm(&self, on: bool) {
         let share = if on { "0.000001" } else { "0.4" };
         let mut command = self.environment(ending_with_us(control()));
@@ -134,7 +137,8 @@ impl PrivateNode {
         );
     }
 
-    /// Starts the node again with another port where it gave up, since another process took its port.
+    /// Starts the node again with another port where it gave up, since another process took its
+    /// port.
     fn choose_another_port_if_it_gave_up(&mut self) {
         if self
             .process
@@ -244,7 +248,8 @@ struct Epmd {
 }
 
 impl Epmd {
-    /// Starts the daemon and waits until it answers. It gets another port where the first was taken meanwhile.
+    /// Starts the daemon and waits until it answers. It gets another port where the first was taken
+    /// meanwhile.
     async fn start() -> Epmd {
         let deadline = Instant::now() + NODE_TIMEOUT;
         loop {
@@ -281,8 +286,8 @@ impl Drop for Epmd {
     }
 }
 
-/// A command that is told to end when this process has ended, even if this process is killed. Its own process group keeps
-/// the terminal's signals away from it until then.
+/// A command that is told to end when this process has ended, even if this process is killed. Its
+/// own process group keeps the terminal's signals away from it until then.
 fn ending_with_us(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
@@ -296,7 +301,8 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A port of 127.0.0.1 that is free now, for processes that cannot listen on another loopback address.
+/// A port of 127.0.0.1 that is free now, for processes that cannot listen on another loopback
+/// address.
 fn free_port() -> u16 {
     TcpListener::bind(loopback(0))
         .unwrap()

@@ -137,7 +137,8 @@ impl<'s> JqForms<'s> {
         match (name, &mut rounds[..]) {
             ("reduce", [_, round]) if !is_exactly_one(round) => *round = call(LAST, [take(round)]),
             ("foreach", [begin, round, shown @ ..]) if !is_exactly_one(round) => {
-                // All outputs of a round together are the state, of which the next round takes the last.
+                // All outputs of a round together are the state, of which the next round takes the
+                // last.
                 let last = call(INDEX, [Term::Num("-1")]);
                 let shown = shown.first_mut().map(take).unwrap_or_default();
                 *begin = pipe(take(begin), Term::Arr(Some(Term::Id.into())));

@@ -1,5 +1,5 @@
-//! All functions that expressions can call: those of jq's standard library that are kept, those that replace others, and
-//! those that are added.
+//! All functions that expressions can call: those of jq's standard library that are kept, those
+//! that replace others, and those that are added.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! The mathematical functions of C that jq has. They calculate in floats; what comes of them is a whole number where
-//! it is one.
+//! The mathematical functions of C that jq has. They calculate in floats; what comes of them is a
+//! whole number where it is one.
 
 use jaq_core::{
     Cv, Error, ValR,

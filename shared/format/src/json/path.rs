@@ -26,14 +26,14 @@ impl RowPath {
 }
 
 /// Splits a jq expression that reads the elements of one list, so that they can be read while the
-/// list is still coming in: `.customers[]`, `.data["line items"][]?`, `.[]`, also with a pipe behind
-/// it, `.customers[] | select(.active)`.
+/// list is still coming in: `.customers[]`, `.data["line items"][]?`, `.[]`, also with a pipe
+/// behind it, `.customers[] | select(.active)`.
 ///
 /// Returns the place of the list and the expression that is left for each element, `.` where the
 /// element itself is the row. None for any other expression, which needs the whole document.
 ///
-/// The rows are the ones that jq gives, with one difference: a field on the path that occurs twice in
-/// its object is an error.
+/// The rows are the ones that jq gives, with one difference: a field on the path that occurs twice
+/// in its object is an error.
 pub fn row_path(expression: &str) -> Option<(RowPath, &str)> {
     let mut rest = expression.trim().strip_prefix('.')?;
     let mut fields = Vec::new();

@@ -18,7 +18,7 @@ use crate::{Failure, FailureClass};
 /// A source of tokens.
 pub(super) enum TokenSource {
     /// The token endpoint of an authorisation server.
-    OAuthSettings(TokenEndpoint),
+    OAuth2(TokenEndpoint),
     /// The login of a system.
     Session(LoginEndpoint),
 }
@@ -47,7 +47,7 @@ impl TokenSource {
             .cloned()
             .unwrap_or_default();
         Ok((
-            TokenSource::OAuthSettings(endpoint),
+            TokenSource::OAuth2(endpoint),
             seal(system, &settings.configuration(), &secret)?,
         ))
     }
@@ -81,7 +81,7 @@ impl TokenSource {
         refresh_token: Option<&SecretString>,
     ) -> Result<ObtainedToken, TokenDenial> {
         match self {
-            TokenSource::OAuthSettings(endpoint) => endpoint.obtain(refresh_token).await,
+            TokenSource::OAuth2(endpoint) => endpoint.obtain(refresh_token).await,
             TokenSource::Session(login) => login.obtain().await,
         }
     }
@@ -89,7 +89,7 @@ impl TokenSource {
     /// Makes the denial after a final refusal that another process may have seen.
     pub(super) fn refused_before(&self) -> TokenDenial {
         match self {
-            TokenSource::OAuthSettings(endpoint) => {
+            TokenSource::OAuth2(endpoint) => {
                 TokenDenial::finally(endpoint.needs_authorisation("it was refused before"))
             }
             TokenSource::Session(login) => {

@@ -1,5 +1,5 @@
-//! Holds: a system asked to be left alone for a while, and all processes that share the store do
-//! so.
+//! Holds: a system asked for no requests for a while, and all processes that share the store send
+//! none.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -24,6 +24,9 @@ const LONGEST_UNNAMED_HOLD: Duration = Duration::from_secs(30);
 /// The interval at which a process that makes requests reads holds of other processes from the
 /// store.
 const STORE_READ_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The interval at which a caller that rests looks if the hold was released.
+const RELEASE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The longest time that requests wait for that reading.
 const STORE_READ_TIMEOUT: Duration = Duration::from_secs(1);
@@ -136,7 +139,7 @@ impl SystemHold {
             return std::future::pending().await;
         }
         while self.is_on().await {
-            self.clock.sleep(STORE_READ_INTERVAL).await;
+            self.clock.sleep(RELEASE_POLL_INTERVAL).await;
         }
     }
 

@@ -105,7 +105,7 @@ impl RequestPace {
         let until = self.clock.now() + SLOT_TIMEOUT;
         let waited = self.closed.run_until_cancelled(async {
             let waiting = CountedWaiter::among(self.waiting(lane));
-            // The turn is queue until the slot is due: the slots after it are for the first request
+            // The turn is kept until the slot is due: the slots after it are for the first request
             // that comes then.
             let (slot, _turn) = self
                 .clock

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{Period, text::JqExpression};
 
-/// The cursor, which says how far the source has been read: the highest value in its records (`value`), or a token or a
-/// link in its last answer.
+/// The cursor, which says how far the source has been read: the highest value in its records
+/// (`value`), or a token or a link in its last answer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CursorSection {

@@ -120,8 +120,9 @@ struct MaskedRecord {
 }
 
 impl MaskedRecord {
-    /// Masks both forms of a record. A value that is sensitive in one form may stand in the other form where no
-    /// sensitive path leads, so each hides the sensitive values of both. All is hidden where the flow is not known.
+    /// Masks both forms of a record. A value that is sensitive in one form may stand in the other
+    /// form where no sensitive path leads, so each hides the sensitive values of both. All is
+    /// hidden where the flow is not known.
     fn of(record: &Record, flow: Option<&Flow>) -> MaskedRecord {
         let Some(flow) = flow else {
             return MaskedRecord {
@@ -145,8 +146,8 @@ impl MaskedRecord {
     }
 }
 
-/// Hides in a value what is sensitive in a record. The flow's sensitive paths lead through the record, so the record
-/// gets the value as one more field while it is masked.
+/// Hides in a value what is sensitive in a record. The flow's sensitive paths lead through the
+/// record, so the record gets the value as one more field while it is masked.
 fn masked_as_part_of(flow: &Flow, record: &Value, value: &Value) -> Value {
     const FIELD: &str = "\0";
     let field = Value::from(FIELD.to_owned());
@@ -164,8 +165,8 @@ fn masked_as_part_of(flow: &Flow, record: &Value, value: &Value) -> Value {
     }
 }
 
-/// A message that could not be read. Nobody can tell where in it sensitive values stand, so it is shown only where
-/// the flow has none.
+/// A message that could not be read. Nobody can tell where in it sensitive values stand, so it is
+/// shown only where the flow has none.
 fn masked_message(letter: &DeadLetter, flow: Option<&Flow>) -> Option<Box<RawValue>> {
     let message = letter.message.clone()?;
     match flow {

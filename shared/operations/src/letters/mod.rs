@@ -29,8 +29,8 @@ pub struct DiscardReport {
     pub missing: Vec<String>,
 }
 
-/// Lists at most `limit` open letters of a selection. Keys are shown only with the project, which says what is
-/// sensitive.
+/// Lists at most `limit` open letters of a selection. Keys are shown only with the project, which
+/// says what is sensitive.
 pub async fn list(
     store: &dyn Store,
     project: Option<&Project>,
@@ -49,8 +49,8 @@ pub async fn list(
     })
 }
 
-/// Shows one letter, open or closed, by its id or the beginning of it. Records are shown only with the project,
-/// which says what is sensitive.
+/// Shows one letter, open or closed, by its id or the beginning of it. Records are shown only with
+/// the project, which says what is sensitive.
 pub async fn show(store: &dyn Store, project: Option<&Project>, id: &str) -> Result<LetterDetails> {
     let filter = DeadLetterFilter {
         id: Some(id.to_owned()),
@@ -65,7 +65,8 @@ pub async fn show(store: &dyn Store, project: Option<&Project>, id: &str) -> Res
     }
 }
 
-/// Closes the open letters of a selection for good. With `all`, the selection may be every open letter.
+/// Closes the open letters of a selection for good. With `all`, the selection may be every open
+/// letter.
 pub async fn discard(
     store: &dyn Store,
     selection: &LetterSelection,

@@ -8,7 +8,8 @@ use crate::{Error, Result};
 /// Number of letters that are worked on at a time.
 const PAGE_SIZE: u32 = 1000;
 
-/// The open dead letters that have one of these ids, if any is given, and that the other fields leave.
+/// The open dead letters that have one of these ids, if any is given, and that the other fields
+/// leave.
 #[derive(Debug, Clone, Default)]
 pub struct LetterSelection {
     /// Ids, or beginnings of ids.
@@ -37,7 +38,8 @@ pub struct LetterPage {
 }
 
 impl LetterSelection {
-    /// At most `limit` open letters, oldest first, of each id or of all; an id may be the beginning of several.
+    /// At most `limit` open letters, oldest first, of each id or of all; an id may be the beginning
+    /// of several.
     pub(super) async fn listed(&self, store: &dyn Store, limit: u32) -> Result<Vec<DeadLetter>> {
         if self.ids.is_empty() {
             return Ok(store.dead_letters(&self.filter(None, None, limit)).await?);
@@ -53,8 +55,8 @@ impl LetterSelection {
         Ok(letters)
     }
 
-    /// The pages of all letters of the selection, for something to be done with them. Where nothing narrows the
-    /// selection down, `all` has to be set.
+    /// The pages of all letters of the selection, for something to be done with them. Where nothing
+    /// narrows the selection down, `all` has to be set.
     pub fn pages<'a>(&'a self, store: &'a dyn Store, all: bool) -> Result<LetterPages<'a>> {
         if !all && !self.narrows() {
             return Err(Error::NothingSelected);
@@ -71,7 +73,8 @@ impl LetterSelection {
         !self.ids.is_empty() || self.flow.is_some() || self.stage.is_some() || self.reason.is_some()
     }
 
-    /// The one open letter of each id. An id that several letters begin with is an error, before anything is done.
+    /// The one open letter of each id. An id that several letters begin with is an error, before
+    /// anything is done.
     async fn named(&self, store: &dyn Store) -> Result<LetterPage> {
         let mut page = LetterPage::default();
         for id in &self.ids {
@@ -99,7 +102,8 @@ impl LetterSelection {
 }
 
 impl LetterPages<'_> {
-    /// The next page, or none after the last. A letter that was left as it is does not come a second time.
+    /// The next page, or none after the last. A letter that was left as it is does not come a
+    /// second time.
     pub async fn next(&mut self) -> Result<Option<LetterPage>> {
         if !self.selection.ids.is_empty() {
             return match std::mem::replace(&mut self.named, true) {
@@ -107,7 +111,8 @@ impl LetterPages<'_> {
                 true => Ok(None),
             };
         }
-        // The page before may have been left as it is, so the next one is chosen by its place, not by being first.
+        // The page before may have been left as it is, so the next one is chosen by its place, not
+        // by being first.
         let filter = self.selection.filter(None, self.after.take(), PAGE_SIZE);
         let letters = self.store.dead_letters(&filter).await?;
         self.after = letters.last().map(|letter| letter.id.clone());

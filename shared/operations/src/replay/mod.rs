@@ -64,8 +64,8 @@ pub enum ReplayEvent<'a> {
 /// Takes the events of a replay.
 pub type ReplayEvents<'a> = dyn FnMut(ReplayEvent<'_>) + Send + 'a;
 
-/// Replays the open letters of a selection, a page at a time, and those that an earlier call left unsent. With `all`,
-/// the selection may be every open letter.
+/// Replays the open letters of a selection, a page at a time, and those that an earlier call left
+/// unsent. With `all`, the selection may be every open letter.
 pub async fn replay(
     backends: &Backends,
     project: &Project,
@@ -82,8 +82,8 @@ pub async fn replay(
     backends.broker.declare(&flows).await?;
     let replayer = Replayer { backends, project };
     let mut pages = selection.pages(&*backends.store, all)?;
-    // The first page is read before earlier replays go on: the chosen letters may be those that they still have to
-    // send, and no letter of that name would be open afterwards.
+    // The first page is read before earlier replays go on: the chosen letters may be those that
+    // they still have to send, and no letter of that name would be open afterwards.
     let mut next = pages.next().await?;
     let mut report = replayer.resume().await?;
     report.tell(events);

@@ -7,7 +7,8 @@ use pomost_rows::RowRules;
 
 use super::SkipReason;
 
-/// The letter's record as the stage takes it: as it is, or read anew from the row that it was extracted from.
+/// The letter's record as the stage takes it: as it is, or read anew from the row that it was
+/// extracted from.
 pub(super) fn for_stage(
     flow: &Flow,
     letter: &DeadLetter,
@@ -27,13 +28,13 @@ pub(super) fn for_stage(
     }
 }
 
-/// A delivered row about which the source is asked once more. Its answer gives a newer record, so nothing waits for
-/// the one that died.
+/// A delivered row about which the source is asked once more. Its answer gives a newer record, so
+/// nothing waits for the one that died.
 fn delivered_row(flow: &Flow, letter: &DeadLetter, record: &Record) -> Result<Record, SkipReason> {
-    let reading = RowRules::of_batch(flow, &letter.batch);
+    let rules = RowRules::of_batch(flow, &letter.batch);
     let fetch = pomost_rows::fetch_of(flow, &letter.batch);
     let uses =
-        |name| reading.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
+        |name| rules.uses_variable(name) || fetch.is_some_and(|fetch| fetch.uses_variable(name));
     if uses("headers") && record.data.get() == "null" {
         return Err(SkipReason::WithoutHeaders);
     }
@@ -46,19 +47,19 @@ fn delivered_row(flow: &Flow, letter: &DeadLetter, record: &Record) -> Result<Re
     Ok(record.clone())
 }
 
-/// Makes the record anew of the row it was extracted from, with the key and version that the flow reads now. The key
-/// it has may be that of one part of the row.
-fn read_anew(reading: RowRules<'_>, record: &Record) -> Result<Record, SkipReason> {
-    if reading.uses_variable("headers") {
+/// Makes the record anew of the row it was extracted from, with the key and version that the flow
+/// reads now. The key it has may be that of one part of the row.
+fn read_anew(rules: RowRules<'_>, record: &Record) -> Result<Record, SkipReason> {
+    if rules.uses_variable("headers") {
         return Err(SkipReason::WithoutHeaders);
     }
-    if reading.uses_variable("parent") {
+    if rules.uses_variable("parent") {
         return Err(SkipReason::WithoutParent);
     }
     let row = read(record.extracted().get().as_bytes())
         .map_err(|error| SkipReason::RefusedRow(error.to_string()))?;
     let order = record.version.clone();
-    match pomost_rows::read_row(reading, row, order, &Variables::default()) {
+    match pomost_rows::read_row(rules, row, order, &Variables::default()) {
         Ok(row) => Ok(row.record),
         Err(refused) => Err(SkipReason::RefusedRow(refused.diagnosis.error)),
     }

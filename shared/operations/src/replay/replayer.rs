@@ -17,9 +17,9 @@ use crate::Result;
 
 /// Replays dead letters, those of a flow and a stage together as a run of their own.
 ///
-/// A replay is begun in the store, its records are sent, and it is ended. A replay that was cut short in between is
-/// still begun, and the next call sends the same records under the same ids: the outcomes of their slots and the
-/// ledger absorb the records that were sent before.
+/// A replay is begun in the store, its records are sent, and it is ended. A replay that was cut
+/// short in between is still begun, and the next call sends the same records under the same ids:
+/// the outcomes of their slots and the ledger absorb the records that were sent before.
 pub struct Replayer<'a> {
     pub backends: &'a Backends,
     pub project: &'a Project,
@@ -35,7 +35,8 @@ impl Replayer<'_> {
         Ok(report)
     }
 
-    /// Replays those of the letters that can be replayed. An error comes from the store or the broker.
+    /// Replays those of the letters that can be replayed. An error comes from the store or the
+    /// broker.
     pub async fn replay(
         &self,
         letters: &[DeadLetter],
@@ -62,7 +63,8 @@ impl Replayer<'_> {
         Ok(report)
     }
 
-    /// The stage that a letter goes back to, after its doubt was resolved; or the reason for which it stays.
+    /// The stage that a letter goes back to, after its doubt was resolved; or the reason for which
+    /// it stays.
     async fn prepare(
         &self,
         letter: &DeadLetter,
@@ -145,8 +147,9 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Publishes records in batches, each origin apart from the others, and returns the ids and sizes of the batches.
-    /// A row that was extracted anew goes to the transformer, unless its source has yet to be asked about it.
+    /// Publishes records in batches, each origin apart from the others, and returns the ids and
+    /// sizes of the batches. A row that was extracted anew goes to the transformer, unless its
+    /// source has yet to be asked about it.
     async fn send(
         &self,
         replay: &Replay,

@@ -40,8 +40,8 @@ impl FileCompiler<'_> {
         })
     }
 
-    /// Checks that the keys which the grant and the client's authentication need are given, and that
-    /// no others are.
+    /// Checks that the keys which the grant and the client's authentication need are given, and
+    /// that no others are.
     fn check_keys(&mut self, section: &OAuth2Section, context: AuthContext) -> bool {
         let (missing, useless) = (missing_keys(section, context), useless_keys(section));
         for (key, needed_by) in &missing {

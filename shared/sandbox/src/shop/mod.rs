@@ -44,8 +44,8 @@ impl Default for ShopOptions {
 ///
 /// `POST /customers`, `GET`, `PUT` and `DELETE /customers/{id}`, `GET /customers?email=…` to
 /// search, and `GET /customers?limit=…` to read them all. What is sent must be right to the letter;
-/// what is not is answered with 422 and `{"error": …, "field": …}`, a second customer with an e-mail
-/// address with 409. `GET /_sandbox/counts` answers [`ShopCounts`], `GET /_sandbox/state` a
+/// what is not is answered with 422 and `{"error": …, "field": …}`, a second customer with an
+/// e-mail address with 409. `GET /_sandbox/counts` answers [`ShopCounts`], `GET /_sandbox/state` a
 /// [`ShopSnapshot`], and `POST /_sandbox/faults` takes [`FaultPlan`].
 #[derive(Debug)]
 pub struct Shop {

@@ -19,7 +19,8 @@ fn body(fields: &FlatDocument) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Returns the differences of a shop that got, for each of 300 customers, the bodies that `sent` makes.
+/// Returns the differences of a shop that got, for each of 300 customers, the bodies that `sent`
+/// makes.
 async fn told(sent: impl Fn(&str, String) -> Vec<String>) -> Vec<String> {
     let expected = crm(300).await.expected();
     let shop = Shop::start(ShopOptions {

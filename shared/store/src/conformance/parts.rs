@@ -34,7 +34,8 @@ async fn change(
     store.change_shapes("customers", &changes).await.unwrap()
 }
 
-/// A shape is noted while the one that it was decided on holds; of several, those that do are noted.
+/// A shape is noted while the one that it was decided on holds; of several, those that do are
+/// noted.
 pub async fn a_shape_is_noted_while_the_one_before_it_holds(store: Arc<dyn Store>) {
     let (first, second) = (shape("1", 3, 3, false), shape("2", 2, 3, true));
     let odd = "k\0\u{10}";
@@ -69,7 +70,8 @@ pub async fn a_shape_is_noted_while_the_one_before_it_holds(store: Arc<dyn Store
     assert_eq!(elsewhere, [KnownShape::default()]);
 }
 
-/// A part that the newest change does not have remains until the ledger has it at that change's version.
+/// A part that the newest change does not have remains until the ledger has it at that change's
+/// version.
 pub async fn a_part_that_went_away_remains_until_that_is_in_the_ledger(store: Arc<dyn Store>) {
     let (worker, two_of_five) = (Worker::new(&store), shape("2", 2, 5, false));
     worker.apply("a/3", "1", 1).await;
@@ -91,7 +93,8 @@ pub async fn a_part_that_went_away_remains_until_that_is_in_the_ledger(store: Ar
     assert_eq!(known(&store, "a").await.remaining_parts, 0);
 }
 
-/// The whole of a record remains until its deletion is in the ledger, and as long as the newest change has it.
+/// The whole of a record remains until its deletion is in the ledger, and as long as the newest
+/// change has it.
 pub async fn a_whole_record_remains_until_its_deletion_is_in_the_ledger(store: Arc<dyn Store>) {
     assert!(!known(&store, "a").await.whole_remains);
     let worker = Worker::new(&store);

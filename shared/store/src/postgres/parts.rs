@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{KnownShape, RecordShape, Result, ShapeChange, SplitRecords};
 
-/// A key that a change does not have is settled when the ledger has it at the version of that change or a newer one:
-/// older content that comes late is stale. Escaping a text for the database keeps the end of a part's key as it is.
+/// A key that a change does not have is settled when the ledger has it at the version of that
+/// change or a newer one: older content that comes late is stale. Escaping a text for the database
+/// keeps the end of a part's key as it is.
 const KNOWN: &str = "
     SELECT shape.version, shape.outputs, shape.parts, shape.whole,
         coalesce((
@@ -37,8 +38,9 @@ const KNOWN: &str = "
     ) AS shape ON true
     ORDER BY wanted.place";
 
-/// Rows are locked in the order of their keys, so that two batches never wait for each other. What a row was is looked
-/// up in a hash table, which an `IN` of rows that depend on nothing is made into.
+/// Rows are locked in the order of their keys, so that two batches never wait for each other. What
+/// a row was is looked up in a hash table, which an `IN` of rows that depend on nothing is made
+/// into.
 const CHANGE: &str = "
     INSERT INTO record_shapes AS known (flow, key, version, outputs, parts, whole)
     SELECT $1, key, version, outputs, parts, whole

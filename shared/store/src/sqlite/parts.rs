@@ -96,8 +96,8 @@ fn known_shape(connection: &Connection, flow: &str, key: &str) -> rusqlite::Resu
     })
 }
 
-/// True where a key that a change does not have was settled at the version of that change: older content that comes
-/// late is stale.
+/// True where a key that a change does not have was settled at the version of that change: older
+/// content that comes late is stale.
 fn is_settled(
     connection: &Connection,
     flow: &str,

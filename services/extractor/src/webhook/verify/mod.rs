@@ -25,7 +25,7 @@ pub(super) enum Error {
     #[error("no signature in the header {0} is one that our secrets make")]
     WrongSignature(HeaderName),
     /// The signed content cannot be told from the delivery.
-    #[error("what was signed cannot be told: {0}")]
+    #[error("the signed content cannot be determined: {0}")]
     SignedContent(String),
     /// The delivery was signed too long ago, or in the future.
     #[error("the time of signing is too far from now")]

@@ -76,7 +76,7 @@ impl RecordApply<'_> {
         }
     }
 
-    /// Nothing leads to the record that is in the way of a create. Where an earlier attempt is in
+    /// The record that is in the way of a create cannot be found. Where an earlier attempt is in
     /// doubt, it may be that attempt's: servers refuse a request under an idempotency key that they
     /// are still at (draft-ietf-httpapi-idempotency-key-header).
     fn refused_for_now(&self, refusal: Failure) -> Failure {
@@ -125,8 +125,8 @@ impl RecordApply<'_> {
         }
     }
 
-    /// A record that a lookup has just found cannot be gone: the destination's index lags behind, and
-    /// its next answer will tell.
+    /// A record that a lookup has just found cannot be gone: the destination's index lags behind,
+    /// and its next answer will tell.
     fn after_gone(&mut self, failure: Failure) -> RecordProgress {
         if self.has_looked_up {
             let message = format!("{}, though the look-up found it", failure.message);
@@ -140,9 +140,9 @@ impl RecordApply<'_> {
         ControlFlow::Continue(self.situation.after_gone())
     }
 
-    /// An answer that is neither a yes nor a refusal (a redirect, a yes without the id that it should
-    /// have) passes once: the next attempt finds out what was done, or does it again. When it comes a
-    /// second time, it is how the destination answers.
+    /// An answer that is neither a yes nor a refusal (a redirect, a yes without the id that it
+    /// should have) passes once: the next attempt finds out what was done, or does it again. When
+    /// it comes a second time, it is how the destination answers.
     fn passing_at_first(&self, failure: Failure) -> Failure {
         let is_first =
             failure.effect == RequestEffect::Unknown && self.situation.in_doubt == InDoubt::Nothing;
@@ -155,9 +155,9 @@ impl RecordApply<'_> {
         }
     }
 
-    /// A destination that reports an error has most likely done nothing. Where finding out is cheap, it
-    /// is found out, and a record of known id can simply be written again. Where finding out is
-    /// impossible, the likely is taken for true.
+    /// A destination that reports an error has most likely done nothing. Where finding out is
+    /// cheap, it is found out, and a record of known id can simply be written again. Where finding
+    /// out is impossible, the likely is taken for true.
     fn with_judged_effect(&self, failure: Failure, decision: &Decision) -> Failure {
         match failure.effect {
             RequestEffect::Unlikely
@@ -170,8 +170,8 @@ impl RecordApply<'_> {
     }
 }
 
-/// A change that was answered has ended, whatever it did. Only a gateway (408, 5xx) answers while the
-/// system behind it may still be at work.
+/// A change that was answered has ended, whatever it did. Only a gateway (408, 5xx) answers while
+/// the system behind it may still be at work.
 fn ended_by_answer(failure: Failure) -> Failure {
     let is_answer = failure
         .status

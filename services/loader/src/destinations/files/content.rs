@@ -23,7 +23,8 @@ impl FileContent {
         FileContent { format }
     }
 
-    /// Encodes the records that can be written, each given with its position; the others are refused.
+    /// Encodes the records that can be written, each given with its position; the others are
+    /// refused.
     ///
     /// Where not all can be written together, each is judged alone. A record may have fitted only
     /// among the columns of a refused one, as a record without fields does: hence another turn.
@@ -79,8 +80,8 @@ fn refusal_alone(format: &BodyFormat, value: &Value) -> Option<String> {
     ))
 }
 
-/// Names the columns of a table that names none: the fields of its records. A field whose name cannot
-/// be written is no column; the record that has it is refused, and no other one.
+/// Names the columns of a table that names none: the fields of its records. A field whose name
+/// cannot be written is no column; the record that has it is refused, and no other one.
 fn with_columns(format: &BodyFormat, values: &[(usize, Value)]) -> BodyFormat {
     let FormatSyntax::Csv(options) = &format.syntax else {
         return format.clone();

@@ -19,8 +19,8 @@ use super::notes::BatchNotes;
 /// The characters that stand in names of files as they are.
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
-/// The location of a batch's files. Each is named after the batch and the records in it, and has a note
-/// of these.
+/// The location of a batch's files. Each is named after the batch and the records in it, and has a
+/// note of these.
 pub(super) struct FileLocation {
     directory: PathBuf,
     stem: String,

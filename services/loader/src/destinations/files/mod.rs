@@ -25,13 +25,13 @@ use notes::record_mark;
 /// The number of files that a flow writes at a time.
 const CONCURRENCY: usize = 4;
 
-/// The shortest time that notes are kept. A batch can reach a loader a little before the store counts it
-/// into its run, which looks settled until then.
+/// The shortest time that notes are kept. A batch can reach a loader a little before the store
+/// counts it into its run, which looks settled until then.
 const NOTE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Writes files. A file appears whole, under a name made of its flow, run, batch and content, and is
-/// never changed: records of the batch that come later go into another file, and records that come
-/// again into none.
+/// Writes files. A file appears whole, under a name made of its flow, run, batch and content, and
+/// is never changed: records of the batch that come later go into another file, and records that
+/// come again into none.
 pub(super) struct FileWriter {
     flow: String,
     files: Arc<FileDestination>,
@@ -91,8 +91,9 @@ impl DestinationWriter for FileWriter {
 }
 
 impl FileWriter {
-    /// Deletes the notes that are older than `retention` and whose runs have settled. Records of such
-    /// a run can come again, but the ledger knows them then, so that they reach no destination.
+    /// Deletes the notes that are older than `retention` and whose runs have settled. Records of
+    /// such a run can come again, but the ledger knows them then, so that they reach no
+    /// destination.
     async fn delete_notes(&self, store: &dyn Store, retention: Duration) -> anyhow::Result<()> {
         let (directory, flow) = (self.files.directory.clone(), self.flow.clone());
         let notes: BTreeMap<RunId, Vec<PathBuf>> =
@@ -106,8 +107,8 @@ impl FileWriter {
         Ok(())
     }
 
-    /// A disk that is full or not writable is waited for. If the file is there all the same, its note
-    /// says so when the records come again.
+    /// A disk that is full or not writable is waited for. If the file is there all the same, its
+    /// note says so when the records come again.
     fn unwritable(&self, error: &io::Error) -> Failure {
         let message = format!("the directory {}: {error}", self.files.directory.display());
         Failure::new(FailureClass::Throttled, message)

@@ -22,8 +22,8 @@ const NAME_LENGTH: usize = 16;
 /// The number of characters of a run's id.
 const RUN_LENGTH: usize = 36;
 
-/// The notes of a batch: one for each of its files, which has the file's name and the marks of all its
-/// records.
+/// The notes of a batch: one for each of its files, which has the file's name and the marks of all
+/// its records.
 pub(super) struct BatchNotes {
     directory: PathBuf,
 }
@@ -54,8 +54,8 @@ impl BatchNotes {
         Ok(marks)
     }
 
-    /// Notes the marks of a file; returns the file's name, which is made of them, so that files of other
-    /// records have other names.
+    /// Notes the marks of a file; returns the file's name, which is made of them, so that files of
+    /// other records have other names.
     pub(super) fn write(&self, marks: &[&str]) -> io::Result<String> {
         fs::create_dir_all(&self.directory)?;
         // The names of new directories have to outlast a loss of power as well as the note does.
@@ -113,15 +113,16 @@ pub(super) fn delete(notes: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the run from the name of a batch's notes, `FLOW-RUN-BATCH`; none if they are another flow's.
+/// Reads the run from the name of a batch's notes, `FLOW-RUN-BATCH`; none if they are another
+/// flow's.
 fn run_in(name: &str, flow: &str) -> Option<RunId> {
     let name = name.strip_prefix(flow)?.strip_prefix('-')?;
     name.get(..RUN_LENGTH)?.parse().ok()
 }
 
-/// Identifies a record among those of its batch, and among those that come in its slot when the page is
-/// read again, by its key, data and version. Where the source gives no versions, a record has another
-/// one each time that it is read; then its slot stands for the version.
+/// Identifies a record among those of its batch, and among those that come in its slot when the
+/// page is read again, by its key, data and version. Where the source gives no versions, a record
+/// has another one each time that it is read; then its slot stands for the version.
 pub(super) fn record_mark(record: &Record) -> String {
     let slot = record.slot.to_string();
     let version = if record.version.is_of_extraction() {

@@ -299,8 +299,8 @@ async fn what_comes_again_is_not_written_again_whatever_comes_with_it() {
     assert_eq!(lines(directory.path()), ["0", "1", "2", "3", "4", "5"]);
 }
 
-/// As when a page is read again after a kill, and its source has another row by then: the batch has its
-/// old name, and other records in its slots.
+/// As when a page is read again after a kill, and its source has another row by then: the batch has
+/// its old name, and other records in its slots.
 #[tokio::test]
 async fn rows_that_have_moved_when_their_page_is_read_again_are_not_lost_nor_written_again() {
     let directory = tempfile::tempdir().unwrap();

@@ -4,8 +4,8 @@ use pomost_store::ledger::ContentHash;
 use sha2::{Digest, Sha256};
 
 /// Makes the idempotency key of a create: the same for each repetition, and another one for other
-/// content, another record, or after the destination has had and lost the record. A destination that
-/// answers a known key from memory would otherwise name a record that is no longer there.
+/// content, another record, or after the destination has had and lost the record. A destination
+/// that answers a known key from memory would otherwise name a record that is no longer there.
 pub(super) fn idempotency_key(
     flow: &str,
     key: &str,

@@ -178,9 +178,9 @@ async fn current_etag(
     Ok(writer.etag(&response))
 }
 
-/// Reads an answer with nothing in it to a lookup: nothing was found. While a create is in doubt only
-/// a status that says so by itself is believed: behind a gateway that blanks answers, the record
-/// would be created twice.
+/// Reads an answer with nothing in it to a lookup: nothing was found. While a create is in doubt
+/// only a status that says so by itself is believed: behind a gateway that blanks answers, the
+/// record would be created twice.
 fn nothing_found(item: &WriteItem<'_>, status: StatusCode) -> WriteResult {
     let says_so = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT].contains(&status);
     if says_so || !item.create_in_doubt {

@@ -1,6 +1,10 @@
 //! Executes the statements that write a table.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    mem::discriminant,
+    time::Duration,
+};
 
 use deadpool_postgres::{Client, Object};
 use pomost_http::{Failure, FailureClass};
@@ -13,8 +17,8 @@ use tracing::{Instrument, Span, field};
 use super::{TableWriter, failure::StatementFailure};
 use crate::destinations::{RecordAction, without_effect};
 
-/// The time that a statement is waited for beyond its own time-out: the database gives up first where
-/// it can, and then says that it did nothing.
+/// The time that a statement is waited for beyond its own time-out: the database gives up first
+/// where it can, and then says that it did nothing.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 impl TableWriter {
@@ -34,7 +38,8 @@ impl TableWriter {
             }
         };
         // To the breaker a refusal of rows is a success: the database answered.
-        match self.breaker.admit(place, || None, write).await {
+        let fingerprint = || Some(fingerprint(action, rows));
+        match self.breaker.admit(place, fingerprint, write).await {
             Ok(Err(refusal)) => Err(refusal),
             Ok(Ok(())) => Ok(Ok(())),
             Err(failure) => Ok(Err(failure)),
@@ -101,8 +106,8 @@ impl TableWriter {
         }
     }
 
-    /// The table is created when it is found to be missing, not before: creating it needs a right that
-    /// a person who prepared the table may not have granted.
+    /// The table is created when it is found to be missing, not before: creating it needs a right
+    /// that a person who prepared the table may not have granted.
     async fn upsert(&self, parameters: &[&(dyn ToSql + Sync)]) -> Result<(), StatementFailure> {
         match self.execute(&self.statements.upsert, parameters).await {
             Err(failure) if self.table.create && failure.is_missing_table() => {
@@ -159,7 +164,8 @@ impl TableWriter {
     }
 }
 
-/// Takes a connection that did not answer in time out of the pool: it may be dead, or still at work.
+/// Takes a connection that did not answer in time out of the pool: it may be dead, or still at
+/// work.
 fn in_time<T>(
     client: Client,
     outcome: Result<Result<T, tokio_postgres::Error>, Elapsed>,
@@ -171,4 +177,15 @@ fn in_time<T>(
             Err(StatementFailure::TimedOut)
         }
     }
+}
+
+/// Tells statements apart: those that write the same rows in the same way have the same
+/// fingerprint.
+fn fingerprint(action: RecordAction, rows: &[&Record]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    discriminant(&action).hash(&mut hasher);
+    for row in rows {
+        (&row.key, row.data.get()).hash(&mut hasher);
+    }
+    hasher.finish()
 }

@@ -35,8 +35,8 @@ impl StatementFailure {
             .is_some_and(|refusal| refusal.code().code().starts_with("22"))
     }
 
-    /// Makes the failure of a write. It names a column and a constraint where they are known, and no
-    /// value: the database's own message and detail are full of values.
+    /// Makes the failure of a write. It names a column and a constraint where they are known, and
+    /// no value: the database's own message and detail are full of values.
     pub(super) fn into_failure(self, place: &str, column: Option<&str>) -> Failure {
         let (class, what) = match self.refusal() {
             Some(refusal) => described(refusal, column),
@@ -76,8 +76,8 @@ impl StatementFailure {
         }
     }
 
-    /// A database that goes away during a statement is treated as one that is down: writing again is
-    /// harmless.
+    /// A database that goes away during a statement is treated as one that is down: writing again
+    /// is harmless.
     fn class(&self) -> FailureClass {
         match self {
             StatementFailure::Connection(_) | StatementFailure::Statement(_) => {
@@ -135,7 +135,7 @@ fn meaning(code: &str) -> (FailureClass, &'static str) {
         ),
         "3D000" => (
             FailureClass::Throttled,
-            "the database is not there; create it, or mend the URL",
+            "the database is not there; create it, or correct the URL",
         ),
         "3F000" => (
             FailureClass::Throttled,

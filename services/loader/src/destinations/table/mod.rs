@@ -28,8 +28,8 @@ pub(super) struct TableWriter {
 }
 
 impl TableWriter {
-    /// Makes a writer that connects when there is something to write, so that a database that is down
-    /// is waited for.
+    /// Makes a writer that connects when there is something to write, so that a database that is
+    /// down is waited for.
     pub(super) fn new(
         table: Arc<TableDestination>,
         breaker: CircuitBreaker,

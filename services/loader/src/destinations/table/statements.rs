@@ -4,15 +4,15 @@ use pomost_project::table::{TableColumn, TableDestination, TableName};
 
 /// The SQL statements that write a table. Every name in them is quoted, every value is a parameter.
 pub(super) struct TableStatements {
-    /// Inserts the rows of these keys (`$1`) and records (`$2`, a JSON array), or updates the rows that
-    /// are there.
+    /// Inserts the rows of these keys (`$1`) and records (`$2`, a JSON array), or updates the rows
+    /// that are there.
     pub(super) upsert: String,
     /// Deletes the rows of these keys (`$1`).
     pub(super) delete: String,
     /// Creates the table, once, even if several processes miss it at the same time.
     pub(super) create: String,
-    /// Reads the field of one column from records (`$1`), which fails where the field does not fit; one
-    /// statement for each column.
+    /// Reads the field of one column from records (`$1`), which fails where the field does not fit;
+    /// one statement for each column.
     pub(super) probes: Vec<String>,
 }
 

@@ -106,7 +106,7 @@ impl Scene {
 
     /// True while the flow takes no batches, since its destination is down.
     pub(crate) fn is_closed(&self) -> bool {
-        self.handler.backpressure().is_closed()
+        self.handler.backpressure().is_down()
     }
 
     /// Waits until it is time to try if the destination is back.

@@ -138,7 +138,8 @@ fn end(key: &Value, name: &str) -> Result<Option<f64>, LookupRefusal> {
     match ends.get(&Value::from(name.to_owned())) {
         Some(Value::Null) => Ok(None),
         Some(end @ Value::Num(_)) => Ok(end.as_f64().filter(|end| !end.is_nan())),
-        // As jq has it, an end that is not there is no end either: `.[{}]` is a mistake, not a copy.
+        // As jq has it, an end that is not there is no end either: `.[{}]` is a mistake, not a
+        // copy.
         None | Some(_) => Err(LookupRefusal::NoNumbers),
     }
 }

@@ -1,6 +1,7 @@
 //! The flags of a regex.
 
-/// jq's flags of a regex. As in jq, `^` and `$` are the ends of the text, so that the flag `s` says nothing new.
+/// jq's flags of a regex. As in jq, `^` and `$` are the ends of the text, so that the flag `s` says
+/// nothing new.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RegexFlags {
     pub(super) global: bool,

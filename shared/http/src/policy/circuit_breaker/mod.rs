@@ -26,8 +26,8 @@ use probe_suspects::ProbeSuspects;
 /// The time by which the lease on probes outlives a process that has it.
 const PROBE_LEASE_LIFETIME: Duration = Duration::from_secs(30);
 
-/// The time after the next probe is due at which a record comes again whose probe failed.
-const BEHIND_OTHERS: Duration = Duration::from_secs(1);
+/// The delay, after the next probe is due, of a record whose probe failed.
+const FAILED_PROBE_DELAY: Duration = Duration::from_secs(1);
 
 /// The pace at which a system is tried that is down.
 #[derive(Debug, Clone, Copy)]
@@ -146,14 +146,14 @@ impl CircuitBreaker {
                 Ok(response)
             }
             Err(failure) if ticket.is_probe => {
-                let counts = self.is_of_suspect(&failure, fingerprint());
+                let counts = self.is_suspected(&failure, fingerprint());
                 let failed = observed.failed(failure);
                 Err(match counts {
                     true => Failure {
                         is_of_suspect: true,
                         ..failed
                     },
-                    false => self.behind_others(failed),
+                    false => self.delay_past_next_probe(failed),
                 })
             }
             Err(failure) => Err(observed.failed(failure)),
@@ -250,7 +250,7 @@ impl CircuitBreaker {
 
     /// Notes a failed probe, if the record may be at fault. Returns true if the same request has
     /// failed for too long.
-    fn is_of_suspect(&self, failure: &Failure, fingerprint: Option<u64>) -> bool {
+    fn is_suspected(&self, failure: &Failure, fingerprint: Option<u64>) -> bool {
         let Some(fingerprint) = fingerprint else {
             return false;
         };
@@ -262,12 +262,12 @@ impl CircuitBreaker {
     /// Has a record whose probe failed come again a second after the next probe is due, so that
     /// another one makes that. If it came first each time, nothing would be learnt about the
     /// others.
-    fn behind_others(&self, failure: Failure) -> Failure {
+    fn delay_past_next_probe(&self, failure: Failure) -> Failure {
         let due = self.judgement().state.next_probe();
         let left = due.map(|due| due.saturating_duration_since(self.clock.now()));
         let behind = left
             .filter(|_| !failure.not_sent)
-            .map(|left| left + BEHIND_OTHERS);
+            .map(|left| left + FAILED_PROBE_DELAY);
         Failure {
             retry_after: failure.retry_after.max(behind),
             ..failure

@@ -23,7 +23,7 @@ impl OutageReporter {
     /// Reports until the breaker is gone: with the first response that the system is not down,
     /// since the process that reported an outage may have died, and from then on each change and
     /// each probe that fails. That a probe begins is no news: another process may have found
-    /// meanwhile that the system is up. A store that is away is told later.
+    /// meanwhile that the system is up. If the store is unavailable, the report is sent later.
     pub(super) async fn report(self, mut health: watch::Receiver<SystemHealth>) {
         let mut reported = None;
         while health.changed().await.is_ok() {
