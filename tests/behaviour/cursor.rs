@@ -338,7 +338,10 @@ async fn a_cursor_that_is_set_while_a_run_reads_stays_as_it_was_set() {
         .await
         .unwrap();
     open.send(true).unwrap();
-    assert_eq!(outcomes(&running.ended(run).await), [("created", 2)]);
+    let summary = running.ended(run).await;
+    assert_eq!(outcomes(&summary), [("created", 2)]);
+    let warning = summary.warning.unwrap();
+    assert!(warning.contains("the cursor was set"), "{warning}");
     running.stop().await;
     assert_eq!(world.cursor().await.unwrap(), "2026-01-01");
 }

@@ -14,7 +14,7 @@ use pomost_runtime::{
     ServiceContext, dead_letters, outbox,
     worker::{HandlerError, MessageHandler},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::{
     map::{self, MappedRecord, RefusedRecord},
@@ -26,6 +26,10 @@ use crate::{
 /// acknowledged within 10 minutes, and each record may take the seconds that an expression has.
 const MAPPING_TIME: Duration = Duration::from_secs(120);
 
+/// The interval at which the store is asked if records of a flow were split whose mapping splits
+/// none.
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The delay of records that are handed back, in seconds.
 const HAND_BACK_SECONDS: u32 = 1;
 
@@ -33,8 +37,8 @@ const HAND_BACK_SECONDS: u32 = 1;
 pub struct TransformHandler {
     context: ServiceContext,
     flow: Arc<Flow>,
-    /// True where the parts of split records are looked after; asked of the store once.
-    tracks_parts: OnceCell<bool>,
+    /// True if records of the flow were ever split, and when the store said so.
+    has_split: Mutex<Option<(bool, Instant)>>,
 }
 
 #[async_trait]
@@ -58,7 +62,7 @@ impl TransformHandler {
         TransformHandler {
             context,
             flow,
-            tracks_parts: OnceCell::new(),
+            has_split: Mutex::default(),
         }
     }
 
@@ -80,20 +84,27 @@ impl TransformHandler {
     /// A flow whose mapping cannot split records, and never did, has no parts to look after, and
     /// its batches cost the store nothing.
     async fn tracks_parts(&self) -> Result<bool, HandlerError> {
-        let flow = &self.flow;
-        let asked = self.tracks_parts.get_or_try_init(async || {
-            let may_split = flow
-                .transform
-                .map
-                .as_ref()
-                .is_some_and(|map| !map.has_at_most_one_output());
-            match flow.load.order {
-                ChangeOrder::Every => Ok(false),
-                ChangeOrder::Latest if may_split => Ok(true),
-                ChangeOrder::Latest => self.context.store().has_split(&flow.name).await,
-            }
-        });
-        Ok(*asked.await?)
+        let map = self.flow.transform.map.as_ref();
+        let may_split = map.is_some_and(|map| !map.has_at_most_one_output());
+        match self.flow.load.order {
+            ChangeOrder::Every => Ok(false),
+            ChangeOrder::Latest if may_split => Ok(true),
+            ChangeOrder::Latest => self.has_split().await,
+        }
+    }
+
+    /// True if records of the flow were split. While they were not, the store is asked again from
+    /// time to time: a replica that still has an older mapping may split the first one.
+    async fn has_split(&self) -> Result<bool, HandlerError> {
+        let mut known = self.has_split.lock().await;
+        if let Some((has_split, asked_at)) = *known
+            && (has_split || asked_at.elapsed() < ASK_AGAIN_INTERVAL)
+        {
+            return Ok(has_split);
+        }
+        let has_split = self.context.store().has_split(&self.flow.name).await?;
+        *known = Some((has_split, Instant::now()));
+        Ok(has_split)
     }
 
     /// Publishes what goes on, and records what ends here once all is with the broker.

@@ -12,6 +12,12 @@ pub trait Cursors: Send + Sync + 'static {
     /// ended.
     async fn cursor(&self, flow: &str) -> Result<Option<String>>;
 
-    /// Sets the cursor of a flow, or removes it, so that the next run reads everything.
+    /// Sets the cursor of a flow, or removes it, so that the next run reads everything. Runs that
+    /// are not read to their end do not move it any more, and have a warning that says so.
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()>;
 }
+
+/// The warning of a run whose flow's cursor was set before the run had ended. It also keeps the run
+/// from moving the cursor.
+pub(crate) const SET_DURING_RUN: &str =
+    "the cursor was set before this run had ended, so it stays as it was set";

@@ -14,7 +14,7 @@ pub trait SplitRecords: Send + Sync + 'static {
     /// where one did not hold any more: read them and decide again.
     async fn change_shapes(&self, flow: &str, changes: &[ShapeChange]) -> Result<bool>;
 
-    /// True while the destination of a flow may have parts of a record.
+    /// True if records of a flow were ever split, so that its destination may have parts of them.
     async fn has_split(&self, flow: &str) -> Result<bool>;
 }
 

@@ -17,23 +17,20 @@ const CONTRADICTED: &str = "the source listed values below the requested cursor 
 
 impl RunContext<'_> {
     /// Ends the run in the store and moves the flow's cursor. The cursor moves only here, when
-    /// every page has been put, since pages need not be in its order. A cursor that somebody has
-    /// set since the run began stays as it was set.
+    /// every page has been put, since pages need not be in its order. A cursor that was set since
+    /// the run began stays as it was set: the store sees to that.
     pub(super) async fn finish(&self, lease: &Lease, end: &Checkpoint) -> Result<(), Error> {
         let stored = self.store.cursor(&self.run.flow).await?;
-        let was_set = end
-            .cursor_at_start
-            .as_ref()
-            .is_some_and(|at_start| *at_start != stored.clone().unwrap_or_default());
-        let rules = self.cursor().filter(|_| !was_set);
-        let next = rules.and_then(|rules| self.next_cursor(rules, end, stored));
+        let next = self
+            .cursor()
+            .and_then(|rules| self.next_cursor(rules, end, stored));
         let warnings = self.warnings(end).await?.join("; ");
         let warning = Some(warnings.as_str()).filter(|warnings| !warnings.is_empty());
         self.store
             .finish_extraction(lease, self.run.id, next.as_deref(), warning)
             .await?;
         info!(flow = self.run.flow, run = %self.run.id, pages = end.pages, rows = end.rows, "extracted");
-        self.log_remarks(end, was_set);
+        self.log_remarks(end);
         Ok(())
     }
 
@@ -91,11 +88,8 @@ impl RunContext<'_> {
     }
 
     /// Logs remarks that are worth reading, though they are no warnings of the run.
-    fn log_remarks(&self, end: &Checkpoint, was_set: bool) {
+    fn log_remarks(&self, end: &Checkpoint) {
         let (flow, run) = (&self.run.flow, self.run.id);
-        if was_set {
-            warn!(flow, %run, "extract.cursor was set while the run read, and stays as it was set");
-        }
         if end.contradicted {
             warn!(flow, %run, "{CONTRADICTED}");
         }

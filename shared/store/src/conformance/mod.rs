@@ -63,7 +63,7 @@ macro_rules! every_behaviour {
             a_shape_is_noted_while_the_one_before_it_holds
             a_part_that_went_away_remains_until_that_is_in_the_ledger
             a_whole_record_remains_until_its_deletion_is_in_the_ledger
-            a_flow_has_split_records_while_parts_of_any_may_be_left
+            a_flow_has_split_records_once_any_record_has_a_shape
             one_holder_at_a_time_has_a_lease
             a_lease_that_ran_out_goes_to_the_next_with_a_higher_token
             a_holder_may_take_its_own_lease_again
@@ -82,6 +82,7 @@ macro_rules! every_behaviour {
             outcomes_that_come_before_their_page_are_counted
             the_cursor_moves_when_a_run_ends_and_not_by_a_late_repetition
             a_cursor_can_be_set_and_cleared
+            a_cursor_that_is_set_before_a_run_has_ended_stays_as_it_was_set
             the_warning_of_a_run_is_kept_with_it
             a_key_that_a_run_does_not_list_is_missing_from_it
             keys_are_not_recorded_for_a_holder_that_lost_its_lease

@@ -83,7 +83,7 @@ impl SplitRecords for PostgresStore {
     }
 
     async fn has_split(&self, flow: &str) -> Result<bool> {
-        let sql = "SELECT FROM record_shapes WHERE flow = $1 AND parts > 0 LIMIT 1";
+        let sql = "SELECT FROM record_shapes WHERE flow = $1 LIMIT 1";
         Ok(self.connections.query_one(sql, &[&flow]).await?.is_some())
     }
 }

@@ -100,11 +100,17 @@ impl Runs for PostgresStore {
     ) -> Result<()> {
         static SQL: LazyLock<String> = LazyLock::new(|| {
             format!(
-                "WITH {HELD}, ended AS (
-                    UPDATE runs SET extracted_at = now(), warning = $5
-                    WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held) RETURNING flow
+                "WITH {HELD}, unended AS (
+                    -- A warning that the run has already says that its cursor was set meanwhile.
+                    SELECT id, warning FROM runs
+                    WHERE id = $3 AND extracted_at IS NULL AND EXISTS (SELECT FROM held) FOR UPDATE
+                ), ended AS (
+                    UPDATE runs SET extracted_at = now(),
+                        warning = nullif(concat_ws('; ', unended.warning, $5::text), '')
+                    FROM unended WHERE runs.id = unended.id RETURNING flow, unended.warning AS was_set
                 ), moved AS (
-                    INSERT INTO cursors (flow, value) SELECT flow, $4 FROM ended WHERE $4::text IS NOT NULL
+                    INSERT INTO cursors (flow, value)
+                    SELECT flow, $4 FROM ended WHERE $4::text IS NOT NULL AND was_set IS NULL
                     ON CONFLICT (flow) DO UPDATE SET value = excluded.value
                 )
                 SELECT FROM held"

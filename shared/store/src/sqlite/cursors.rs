@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::SqliteStore;
-use crate::{Cursors, Result};
+use crate::{Cursors, Result, cursors::SET_DURING_RUN};
 
 #[async_trait]
 impl Cursors for SqliteStore {
@@ -21,9 +21,20 @@ impl Cursors for SqliteStore {
 
     async fn set_cursor(&self, flow: &str, value: Option<&str>) -> Result<()> {
         let (flow, value) = (flow.to_owned(), value.map(str::to_owned));
-        self.write(move |transaction| set(transaction, &flow, value.as_deref()))
-            .await
+        self.write(move |transaction| {
+            set(transaction, &flow, value.as_deref())?;
+            keep_from_moving(transaction, &flow)
+        })
+        .await
     }
+}
+
+/// Warns the runs of a flow that are not read to their end, which keeps them from moving the cursor.
+fn keep_from_moving(transaction: &Transaction<'_>, flow: &str) -> rusqlite::Result<()> {
+    let sql = r#"
+        UPDATE runs SET warning = ?2
+        WHERE flow = ?1 AND extracted_at IS NULL AND "trigger" NOT IN ('webhook', 'replay')"#;
+    transaction.execute(sql, (flow, SET_DURING_RUN)).map(drop)
 }
 
 /// Sets or removes the cursor of a flow.

@@ -45,7 +45,7 @@ impl SplitRecords for SqliteStore {
 
     async fn has_split(&self, flow: &str) -> Result<bool> {
         let flow = flow.to_owned();
-        let sql = "SELECT EXISTS (SELECT 1 FROM record_shapes WHERE flow = ?1 AND parts > 0)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM record_shapes WHERE flow = ?1)";
         let has_split =
             self.read(move |connection| connection.query_row(sql, [flow], |row| row.get(0)));
         has_split.await

@@ -95,13 +95,19 @@ impl Runs for SqliteStore {
             let Some(flow) = end(transaction, run, None)? else {
                 return Ok(());
             };
+            // A warning that the run has already says that its cursor was set meanwhile.
+            let was_set: bool = transaction.query_row(
+                "SELECT warning IS NOT NULL FROM runs WHERE id = ?1",
+                [run.to_string()],
+                |row| row.get(0),
+            )?;
             transaction.execute(
-                "UPDATE runs SET warning = ?2 WHERE id = ?1",
+                "UPDATE runs SET warning = nullif(concat_ws('; ', warning, ?2), '') WHERE id = ?1",
                 (run.to_string(), warning),
             )?;
             match cursor {
-                Some(cursor) => cursors::set(transaction, &flow, Some(&cursor)),
-                None => Ok(()),
+                Some(cursor) if !was_set => cursors::set(transaction, &flow, Some(&cursor)),
+                _ => Ok(()),
             }
         })
         .await
