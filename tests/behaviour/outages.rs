@@ -153,6 +153,8 @@ async fn a_directory_that_cannot_be_written_is_an_outage_that_ends_by_itself() {
     let backends = world.backends().await;
     let why = down(&backends, &["things (files)"]).await.remove(0);
     assert!(why.starts_with("the directory "), "{why}");
+    let said = world.pomost(&["status"]).await;
+    assert!(said.out.contains("waits for things (files)"), "{said:?}");
     std::fs::remove_file(world.directory().join("reports")).unwrap();
     assert_eq!(
         outcomes(&running.ended(run).await),
