@@ -191,21 +191,29 @@ async fn a_burst_of_dead_letters_is_told_until_somebody_has_seen_to_it() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
+/// Has a flow alerted as overdue, since its destination answers every request with a status. Returns
+/// the alert as well.
+async fn overdue_because_of(status: u16) -> (FakeServer, World, RunningServices, String) {
     let hook = hook().await;
     let flow = Flow {
         extract: "schedule: { every: 1s }",
         ..Flow::default()
     };
     let world = world(1, flow, &hook, "overdue: 2").await;
-    world.shop.intercept(|_| Some(Reply::json(429, &json!({}))));
+    let reply = move |_: &_| Some(Reply::json(status, &json!({})));
+    world.shop.intercept(reply);
     let running = start(&world).await;
     let first = messages(&hook, 1).await.remove(0);
     assert!(
         first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
         "{first}"
     );
+    (hook, world, running, first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
+    let (hook, world, running, first) = overdue_because_of(429).await;
     world.shop.mend();
     assert_eq!(messages(&hook, 2).await[1], format!("Over: {first}"));
     running.stop().await;
@@ -213,19 +221,7 @@ async fn a_flow_that_does_not_succeed_any_more_is_told_until_it_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flow_whose_records_all_die_is_overdue() {
-    let hook = hook().await;
-    let flow = Flow {
-        extract: "schedule: { every: 1s }",
-        ..Flow::default()
-    };
-    let world = world(1, flow, &hook, "overdue: 2").await;
-    world.shop.intercept(|_| Some(Reply::json(422, &json!({}))));
-    let running = start(&world).await;
-    let first = messages(&hook, 1).await.remove(0);
-    assert!(
-        first.starts_with("The flow things has not succeeded for 2 of its intervals, never"),
-        "{first}"
-    );
+    let (_hook, _world, running, _) = overdue_because_of(422).await;
     running.stop().await;
 }
 

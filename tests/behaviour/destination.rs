@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{Flow, Reply, World, outcomes};
 
 const DELETES: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -101,10 +101,7 @@ async fn a_record_that_the_destination_has_lost_is_made_there_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_the_destination_has_already_is_looked_up_and_updated() {
-    let flow = Flow {
-        load: LOOKUP,
-        ..Flow::default()
-    };
+    let flow = Flow::with_lookup();
     let (world, rows) = World::with_rows([json!({"key": "a", "n": 1})], flow).await;
     world.shop.put("t0007", json!({"key": "a", "n": 0}));
     world.shop.fail("POST", 1, || {

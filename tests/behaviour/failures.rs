@@ -6,7 +6,7 @@ use pomost_extractor::Scheduling;
 use pomost_models::{DeadLetterReason, Stage};
 use serde_json::json;
 
-use crate::support::{FakeServer, Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{FakeServer, Flow, Reply, World, outcomes};
 
 fn one_row() -> [serde_json::Value; 1] {
     [json!({"key": "a", "email": "jan@example.com"})]
@@ -18,14 +18,7 @@ fn failed(status: u16) -> impl Fn() -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_passes_is_tried_again() {
-    let (world, _) = World::with_rows(
-        one_row(),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(one_row(), Flow::with_lookup()).await;
     world.shop.fail("POST", 1, failed(500));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
     assert_eq!(world.shop.things().len(), 1);
@@ -137,14 +130,7 @@ async fn a_create_that_broke_off_is_in_doubt_where_nothing_can_tell() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_broke_off_after_it_took_place_is_found_and_not_repeated() {
-    let (world, _) = World::with_rows(
-        one_row(),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(one_row(), Flow::with_lookup()).await;
     world.shop.put("t0001", json!({"key": "a"}));
     world.shop.fail("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
@@ -177,14 +163,7 @@ async fn a_create_that_broke_off_is_repeated_under_the_same_idempotency_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_killed_in_the_middle_of_a_create_looks_before_it_creates_again() {
-    let (world, _) = World::with_rows(
-        one_row(),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(one_row(), Flow::with_lookup()).await;
     world.shop.fail("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;

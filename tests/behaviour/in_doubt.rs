@@ -37,11 +37,7 @@ async fn world_that_lost_a_thing(flow: Flow) -> (World, crate::support::Rows) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time() {
-    let (world, _) = world_that_lost_a_thing(Flow {
-        load: LOOKUP,
-        ..Flow::default()
-    })
-    .await;
+    let (world, _) = world_that_lost_a_thing(Flow::with_lookup()).await;
     world.shop.lose_answers("POST", 1, Reply::broken_off);
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(world.shop.things(), [r#"{"key":"a","n":2}"#]);
@@ -49,11 +45,7 @@ async fn a_thing_made_again_without_an_answer_is_found_and_not_made_a_third_time
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_while_making_a_thing_again_looks_before_it_makes_it() {
-    let (world, _) = world_that_lost_a_thing(Flow {
-        load: LOOKUP,
-        ..Flow::default()
-    })
-    .await;
+    let (world, _) = world_that_lost_a_thing(Flow::with_lookup()).await;
     world.shop.lose_answers("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;
@@ -90,14 +82,7 @@ async fn a_thing_made_again_without_an_answer_is_repeated_under_the_same_idempot
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_look_up_finds_and_the_update_does_not_is_tried_again_later() {
-    let (world, rows) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, rows) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world.sync().await;
     rows.set(thing(2));
     world.shop.fail("PUT", 2, || Reply::json(404, &json!({})));
@@ -212,14 +197,7 @@ async fn a_thing_that_may_have_been_made_again_is_looked_for_before_it_counts_as
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_503_after_a_create_that_took_place_makes_nothing_twice() {
-    let (world, _) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world.shop.lose_answers("POST", 1, || {
         Reply::json(503, &json!({ "error": "timed out" }))
     });

@@ -110,14 +110,7 @@ async fn an_update_that_takes_effect_after_it_was_given_up_does_not_undo_a_newer
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_asked_for_is_not_made_again_before_it_can_have_ended() {
-    let (world, _) = World::with_rows(
-        [json!({"key": "a", "n": 1})],
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows([json!({"key": "a", "n": 1})], Flow::with_lookup()).await;
     world.shop.fail("POST", 1, Reply::never);
     let running = world.start_to_be_killed(Scheduling::Off).await;
     let run = running.request(None).await;

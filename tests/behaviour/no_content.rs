@@ -3,9 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{
-    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, failure, outcomes, row,
-};
+use crate::support::{FakeServer, Flow, ReceivedRequest, Reply, World, failure, outcomes, row};
 
 const DELETE: &str = "delete: { request: \"DELETE /things/{$id}\" }";
 
@@ -283,14 +281,7 @@ async fn a_look_up_with_nothing_to_say_has_found_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blank_answer_to_a_look_up_says_nothing_while_a_create_is_in_doubt() {
     for answer in NOTHING.into_iter().filter(|(status, _)| *status != 204) {
-        let (world, _) = World::with_rows(
-            [json!({"key": "a"})],
-            Flow {
-                load: LOOKUP,
-                ..Flow::default()
-            },
-        )
-        .await;
+        let (world, _) = World::with_rows([json!({"key": "a"})], Flow::with_lookup()).await;
         let (creates, look_ups) = (std::sync::Mutex::new(1), std::sync::Mutex::new(1));
         let take = |left: &std::sync::Mutex<usize>| std::mem::take(&mut *left.lock().unwrap()) > 0;
         world.shop.put("t7", json!({"key": "a"}));
@@ -357,10 +348,7 @@ async fn a_row_that_was_only_asked_for_if_it_has_changed_is_not_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_with_nothing_to_say_where_its_id_should_be_is_looked_up() {
     join_all([(204, ""), (201, ""), (200, "\n")].map(async |answer| {
-        let flow = Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        };
+        let flow = Flow::with_lookup();
         let (world, _) = World::with_rows([json!({"key": "a"})], flow).await;
         world.shop.lose_answers("POST", 1, move || nothing(answer));
         assert_eq!(

@@ -383,10 +383,7 @@ async fn a_killed_run_goes_on_from_its_last_confirmed_page() {
 /// crossed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_read_again_with_fewer_rows_settles() {
-    let flow = Flow {
-        load: LOOKUP,
-        ..Flow::default()
-    };
+    let flow = Flow::with_lookup();
     let keyless = json!({ "key": null });
     let (world, rows) = World::with_rows([row(1), keyless, row(3)], flow).await;
     let run = world.killed_before_its_dead_letters().await;

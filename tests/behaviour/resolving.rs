@@ -3,7 +3,7 @@
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes, replayed_in};
+use crate::support::{Flow, Reply, World, outcomes, replayed_in};
 
 /// A world with a letter in doubt: a create broke off, and the flow has no lookup.
 async fn world() -> World {
@@ -71,10 +71,7 @@ async fn a_record_that_somebody_found_is_updated_under_its_id() {
 async fn a_letter_in_doubt_is_replayed_without_a_word_once_the_flow_can_look() {
     let world = world().await;
     world.shop.put("t0001", json!({"key": "a"}));
-    world.set_flow(Flow {
-        load: LOOKUP,
-        ..Flow::default()
-    });
+    world.set_flow(Flow::with_lookup());
     let replayed = world.pomost(&["dead", "replay", "--all"]).await;
     assert_eq!(
         outcomes(&world.finish(replayed_in(&replayed)).await),

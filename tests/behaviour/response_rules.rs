@@ -147,14 +147,7 @@ async fn the_id_of_what_was_made_may_stand_in_xml() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_the_id_that_it_should_have_may_still_have_made_something() {
-    let (world, _) = World::with_rows(
-        [json!({"key": "a"})],
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows([json!({"key": "a"})], Flow::with_lookup()).await;
     world
         .shop
         .lose_answers("POST", 1, || Reply::of(201, Vec::new()));

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::support::{Flow, LOOKUP, Reply, World, outcomes};
+use crate::support::{Flow, Reply, World, outcomes};
 
 fn thing(n: u32) -> [serde_json::Value; 1] {
     [json!({"key": "a", "n": n})]
@@ -17,14 +17,7 @@ fn unreadable(status: u16) -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_whose_answer_cannot_be_read_is_looked_up() {
-    let (world, _) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world.shop.lose_answers("POST", 1, || unreadable(201));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
     assert_eq!(
@@ -78,14 +71,7 @@ async fn an_answer_that_nobody_needs_to_read_need_not_be_readable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_one_though_the_rest_of_it_cannot_be_read() {
-    let (world, _) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world.shop.put("t7", json!({"key": "a", "n": 0}));
     world.shop.fail("POST", 1, || unreadable(409));
     assert_eq!(outcomes(&world.sync().await), [("updated", 1)]);
@@ -100,14 +86,7 @@ fn elsewhere(status: u16) -> Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_leads_elsewhere_is_looked_up() {
     join_all([301, 302, 303].map(async |status| {
-        let (world, _) = World::with_rows(
-            thing(1),
-            Flow {
-                load: LOOKUP,
-                ..Flow::default()
-            },
-        )
-        .await;
+        let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
         world
             .shop
             .lose_answers("POST", 1, move || elsewhere(status));
@@ -126,14 +105,7 @@ async fn a_create_that_leads_elsewhere_is_looked_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_leads_elsewhere_is_made_again_where_it_is_not_found() {
-    let (world, _) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world.set_shop_timeout("4s");
     world.shop.fail("POST", 1, || elsewhere(302));
     assert_eq!(outcomes(&world.sync().await), [("created", 1)]);
@@ -177,13 +149,7 @@ async fn a_create_that_always_leads_elsewhere_is_dead_in_doubt_with_its_answer()
                 ..Flow::default()
             },
         ),
-        (
-            2,
-            Flow {
-                load: LOOKUP,
-                ..Flow::default()
-            },
-        ),
+        (2, Flow::with_lookup()),
     ];
     join_all(flows.map(async |(times, flow)| {
         let (world, rows) = World::with_rows(thing(1), flow).await;
@@ -267,14 +233,7 @@ async fn many_creates_that_lead_elsewhere_are_looked_up_one_by_one() {
 /// The lookup that should resolve the doubt fails itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_in_doubt_whose_look_up_is_refused_is_dead_in_doubt() {
-    let (world, _) = World::with_rows(
-        thing(1),
-        Flow {
-            load: LOOKUP,
-            ..Flow::default()
-        },
-    )
-    .await;
+    let (world, _) = World::with_rows(thing(1), Flow::with_lookup()).await;
     world
         .shop
         .intercept(|request| match request.method.as_str() {

@@ -4,9 +4,7 @@ use futures_util::future::join_all;
 use pomost_models::DeadLetterReason;
 use serde_json::json;
 
-use crate::support::{
-    FakeServer, Flow, LOOKUP, ReceivedRequest, Reply, World, failure, outcomes, row,
-};
+use crate::support::{FakeServer, Flow, ReceivedRequest, Reply, World, failure, outcomes, row};
 
 const PAGE: &str =
     "<!DOCTYPE html><html><title>Offline for maintenance</title><p>Back soon</p></html>";
@@ -146,14 +144,7 @@ async fn a_page_is_data_where_a_rule_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_shows_a_page_is_looked_up_and_made_once() {
     for took_place in [true, false] {
-        let (world, _) = World::with_rows(
-            [row(1)],
-            Flow {
-                load: LOOKUP,
-                ..Flow::default()
-            },
-        )
-        .await;
+        let (world, _) = World::with_rows([row(1)], Flow::with_lookup()).await;
         world.set_shop_timeout("4s");
         let outcome = match took_place {
             true => {

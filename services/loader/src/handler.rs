@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use pomost_http::SendPermit;
 use pomost_models::{Batch, Record};
 use pomost_project::flow::ChangeOrder;
 use pomost_runtime::{
     ServiceContext,
+    backoff::growing_pauses,
     backpressure::Backpressure,
     dead_letters, outbox,
     worker::{HandlerError, MessageHandler},
@@ -36,8 +37,9 @@ const STARTING_TIME: Duration = Duration::from_secs(120);
 /// if it is given up, a flow that cannot find it out has records in doubt.
 const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest pause between attempts at a settlement.
-const MAX_SETTLEMENT_PAUSE: Duration = Duration::from_secs(5);
+/// The pauses between attempts at a settlement grow from the first to the longest.
+const FIRST_SETTLEMENT_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_SETTLEMENT_PAUSE: Duration = Duration::from_secs(5);
 
 /// Loads the batches of one flow.
 pub struct LoadHandler {
@@ -192,10 +194,8 @@ impl LoadHandler {
     /// stored although the store did not answer is not stored twice: its claims are gone then.
     /// Returns the keys whose claims were lost.
     async fn store_settlement(&self, settlement: &BatchSettlement) -> Result<Vec<String>, Error> {
-        let backoff = ExponentialBuilder::default()
-            .without_max_times()
+        let backoff = growing_pauses(FIRST_SETTLEMENT_PAUSE, LONGEST_SETTLEMENT_PAUSE)
             .with_total_delay(Some(SETTLEMENT_TIMEOUT))
-            .with_max_delay(MAX_SETTLEMENT_PAUSE)
             .with_jitter();
         (|| self.context.store().settle(settlement))
             .retry(backoff)

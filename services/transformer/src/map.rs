@@ -1,7 +1,7 @@
 //! Validating and mapping one record: a pure function of the record and its flow.
 
 use pomost_expression::{EvaluationError, Value, pointer_part, read, text, write};
-use pomost_models::{DeadLetterReason, Diagnosis, Operation, Record, RunId, Version};
+use pomost_models::{Diagnosis, Operation, Record, RunId, Version};
 use pomost_project::{Flow, flow::ChangeOrder, schema::RecordSchema};
 use pomost_store::part_key;
 use serde_json::value::RawValue;
@@ -139,9 +139,9 @@ fn refuse_parts_in_order(
 
 fn produced(flow: &Flow, value: &Value) -> Result<Box<RawValue>, Diagnosis> {
     check(flow.transform.produce.as_ref(), value, "the mapped record")?;
-    let text = write(value).map_err(|error| Diagnosis {
-        pointer: pointer_of_unwritable(value).filter(|pointer| !pointer.is_empty()),
-        ..invalid("the mapped record: ", &format!("{error}{}", place(flow)))
+    let text = write(value).map_err(|error| {
+        let pointer = pointer_of_unwritable(value).filter(|pointer| !pointer.is_empty());
+        invalid("the mapped record: ", &format!("{error}{}", place(flow))).at(pointer)
     })?;
     if text.len() > MAX_MAPPED_BYTES {
         return Err(invalid(
@@ -184,10 +184,8 @@ fn place(flow: &Flow) -> String {
 
 fn check(schema: Option<&RecordSchema>, value: &Value, what: &str) -> Result<(), Diagnosis> {
     let Some(schema) = schema else { return Ok(()) };
-    schema.check(value).map_err(|error| Diagnosis {
-        reason: DeadLetterReason::Invalid,
-        error: format!("{what}: {}", error.message),
-        pointer: Some(error.pointer),
+    schema.check(value).map_err(|error| {
+        Diagnosis::invalid(format!("{what}: {}", error.message)).at(Some(error.pointer))
     })
 }
 
@@ -233,14 +231,8 @@ fn mapping_failed(flow: &Flow, record: &Record, error: EvaluationError) -> Diagn
         .place
         .map(|place| format!(" ({place})"))
         .unwrap_or_default();
-    Diagnosis {
-        reason: DeadLetterReason::Invalid,
-        error: format!(
-            "the mapping: {}{place}",
-            shortened(&message, MAX_SHOWN_BYTES)
-        ),
-        pointer: error.pointer,
-    }
+    let message = shortened(&message, MAX_SHOWN_BYTES);
+    Diagnosis::invalid(format!("the mapping: {message}{place}")).at(error.pointer)
 }
 
 /// The beginning of a message, which may be as long as the record.
@@ -252,9 +244,5 @@ fn shortened(message: &str, longest: usize) -> String {
 }
 
 fn invalid(what: &str, error: &dyn std::fmt::Display) -> Diagnosis {
-    Diagnosis {
-        reason: DeadLetterReason::Invalid,
-        error: format!("{what}{error}"),
-        pointer: None,
-    }
+    Diagnosis::invalid(format!("{what}{error}"))
 }

@@ -9,9 +9,9 @@ mod conditions;
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff};
 use pomost_http::AlertHook;
-use pomost_runtime::ServiceContext;
+use pomost_runtime::{ServiceContext, backoff::growing_pauses};
 use pomost_store::{LeaseName, Result};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -164,8 +164,7 @@ fn changes<'a>(
 }
 
 fn new_pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE);
-    pauses.without_max_times().with_jitter().build()
+    growing_pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        .with_jitter()
+        .build()
 }

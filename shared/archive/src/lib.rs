@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use pomost_broker::{Delivery, Queue};
 use pomost_models::{
     DeadLetter, DeadLetterReason, Diagnosis, Outcome, Stage, dead_letter::DEAD_LETTERS_TYPE,
 };
-use pomost_runtime::{ServiceContext, dead_letters, metrics, worker};
+use pomost_runtime::{ServiceContext, backoff::growing_pauses, dead_letters, metrics, worker};
 use pomost_store::Store;
 use tracing::{error, warn};
 
@@ -19,6 +19,10 @@ const PREFETCH: u16 = 8;
 
 /// Limit for ending the consumer at shutdown.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pauses between attempts to store letters grow from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Archives dead letters until shutdown. Letters that are not archived by then stay in the queue.
 pub async fn run(context: ServiceContext) {
@@ -50,9 +54,7 @@ pub async fn run(context: ServiceContext) {
 
 /// Tries until the store has the letters: there is nowhere else they could go.
 async fn archive(context: &ServiceContext, letters: &[DeadLetter]) {
-    let backoff = ExponentialBuilder::default()
-        .with_max_delay(Duration::from_secs(10))
-        .without_max_times();
+    let backoff = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE);
     let archived = (|| store_letters(context.store(), letters))
         .retry(backoff)
         .notify(|error, _| warn!(%error, "dead letters wait for the store"))
@@ -110,11 +112,10 @@ fn decoded(delivery: &Delivery) -> Option<Vec<DeadLetter>> {
 /// Makes a letter of every record of a batch that the broker gave up, since its workers kept dying.
 fn poisoned(context: &ServiceContext, delivery: &Delivery, queue: &Queue) -> Vec<DeadLetter> {
     let stage = queue.stage().unwrap_or(Stage::Load);
-    let diagnosis = Diagnosis {
-        reason: DeadLetterReason::Poison,
-        error: format!("the {stage} worker died on this record's batch again and again"),
-        pointer: None,
-    };
+    let diagnosis = Diagnosis::new(
+        DeadLetterReason::Poison,
+        format!("the {stage} worker died on this record's batch again and again"),
+    );
     match worker::decode(delivery) {
         Ok(mut batch) => {
             let records = std::mem::take(&mut batch.records);

@@ -8,7 +8,7 @@ mod fields;
 mod rules;
 
 use pomost_expression::{Value, Variables, write};
-use pomost_models::{DeadLetterReason, Diagnosis, Operation, Record, Version};
+use pomost_models::{Diagnosis, Operation, Record, Version};
 use pomost_project::flow::DeletionRules;
 use serde_json::value::RawValue;
 
@@ -163,19 +163,9 @@ fn new_record(key: String, version: Version, data: Box<RawValue>) -> Record {
 fn refused(record: Record, error: String) -> Box<RefusedRow> {
     Box::new(RefusedRow {
         record,
-        diagnosis: invalid(error),
+        diagnosis: Diagnosis::invalid(error),
     })
 }
-
-/// The diagnosis of a row that is at fault itself.
-pub fn invalid(error: impl Into<String>) -> Diagnosis {
-    Diagnosis {
-        reason: DeadLetterReason::Invalid,
-        error: error.into(),
-        pointer: None,
-    }
-}
-
 /// The JSON of a row; null and an error where it is too long or cannot be written.
 fn row_json(row: &Value) -> (Box<RawValue>, Result<(), String>) {
     let json = write(row)

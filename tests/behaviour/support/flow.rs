@@ -39,6 +39,14 @@ impl Default for Flow {
 }
 
 impl Flow {
+    /// A flow that can look its records up at the destination.
+    pub(crate) fn with_lookup() -> Flow {
+        Flow {
+            load: LOOKUP,
+            ..Flow::default()
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         let Flow {
             request,

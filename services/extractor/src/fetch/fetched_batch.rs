@@ -64,14 +64,13 @@ impl<'a> FetchedBatch<'a> {
         self.failures.add(failure);
         match self.policy.after(failure) {
             Some(retry) => self.retry(delivered, retry),
-            None => self.bury(
-                delivered,
-                Diagnosis {
-                    reason: DeadLetterReason::Transient,
-                    error: failure.with_title(),
-                    pointer: None,
-                },
-            ),
+            None => {
+                let error = failure.with_title();
+                self.bury(
+                    delivered,
+                    Diagnosis::new(DeadLetterReason::Transient, error),
+                );
+            }
         }
     }
 

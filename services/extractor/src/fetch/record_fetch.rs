@@ -131,5 +131,5 @@ fn value(json: &RawValue) -> Result<Value, String> {
 }
 
 fn refused(delivered: &Record, error: String) -> FetchOutcome {
-    FetchOutcome::Refused(delivered.clone(), pomost_rows::invalid(error))
+    FetchOutcome::Refused(delivered.clone(), Diagnosis::invalid(error))
 }

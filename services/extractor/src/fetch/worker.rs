@@ -135,17 +135,8 @@ impl FetchHandler {
         retry: RetryKey,
         delivered: Vec<Record>,
     ) -> Result<(), HandlerError> {
-        let RetryKey {
-            delay,
-            attempt,
-            waits,
-        } = retry;
-        let route = Route::delayed(Queue::for_batch(Stage::Extract, batch), delay);
-        let batch = Batch {
-            attempt,
-            waits,
-            ..batch.with_records(delivered)
-        };
+        let route = Route::delayed(Queue::for_batch(Stage::Extract, batch), retry.delay);
+        let batch = retry.batch(batch, delivered);
         Ok(outbox::publish_batches(self.context.broker(), &route, &[&batch]).await?)
     }
 }

@@ -4,7 +4,7 @@
 mod tests;
 
 use pomost_expression::Variables;
-use pomost_models::{Batch, BatchId, DeadLetter, Operation, Record, Stage, Version};
+use pomost_models::{Batch, BatchId, DeadLetter, Diagnosis, Operation, Record, Stage, Version};
 use pomost_rows::{ExtractedRow, RefusedRow};
 use pomost_runtime::dead_letters;
 use pomost_store::PageProgress;
@@ -213,7 +213,7 @@ impl<'a> PageWriter<'a> {
                      text have no common order";
         Err(Box::new(RefusedRow {
             record,
-            diagnosis: pomost_rows::invalid(error),
+            diagnosis: Diagnosis::invalid(error),
         }))
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff};
 use pomost_http::{Failure, FailureClass};
+use pomost_runtime::backoff::growing_pauses;
 use tracing::{debug, warn};
 
 use super::Source;
@@ -23,11 +24,7 @@ pub(crate) struct RetryBackoff {
 
 impl Default for RetryBackoff {
     fn default() -> RetryBackoff {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .without_max_times()
-            .with_jitter();
+        let pauses = growing_pauses(FIRST_PAUSE, LONGEST_PAUSE).with_jitter();
         RetryBackoff {
             pauses: pauses.build(),
             attempts: 0,

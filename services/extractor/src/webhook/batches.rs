@@ -118,7 +118,7 @@ impl DeliveryBatches {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pomost_models::{DeadLetterReason, Diagnosis, Operation, Version};
+    use pomost_models::{Diagnosis, Operation, Version};
     use serde_json::value::RawValue;
 
     use super::{super::testing, *};
@@ -208,11 +208,7 @@ mod tests {
         );
         let mut batches = DeliveryBatches::new(&flow, RunId::generate(), None);
         for _ in 0..2 {
-            let diagnosis = Diagnosis {
-                reason: DeadLetterReason::Invalid,
-                error: "no key".into(),
-                pointer: None,
-            };
+            let diagnosis = Diagnosis::invalid("no key");
             batches.add_refused(RefusedRow {
                 record: record(10),
                 diagnosis,

@@ -38,7 +38,7 @@ impl Destination {
                 let client = clients
                     .of(&requests.system)
                     .context("a flow's system has no client")?;
-                let writer = SystemWriter::new(&flow.name, requests.clone(), client.clone());
+                let writer = SystemWriter::new(flow.clone(), requests.clone(), client.clone());
                 Destination {
                     flow: flow.clone(),
                     capabilities: writer.capabilities(),

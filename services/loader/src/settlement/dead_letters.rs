@@ -64,11 +64,7 @@ impl Settlement<'_> {
     }
 
     fn letter(&self, record: Record, reason: DeadLetterReason, error: String) -> DeadLetter {
-        let diagnosis = Diagnosis {
-            reason,
-            error,
-            pointer: None,
-        };
+        let diagnosis = Diagnosis::new(reason, error);
         let under = Some(self.flow.into());
         dead_letters::of_record(under, self.batch, record, Stage::Load, diagnosis)
     }

@@ -148,11 +148,7 @@ impl<'a> Settlement<'a> {
     pub(crate) fn retry_batches(&self) -> Vec<(Route, Batch)> {
         let queue = Queue::for_batch(Stage::Load, self.batch);
         let batch = |(retry, records): (&RetryKey, &Vec<Record>)| {
-            let batch = Batch {
-                attempt: retry.attempt,
-                waits: retry.waits,
-                ..self.batch.with_records(records.clone())
-            };
+            let batch = retry.batch(self.batch, records.clone());
             (Route::delayed(queue.clone(), retry.delay), batch)
         };
         self.retried.iter().map(batch).collect()

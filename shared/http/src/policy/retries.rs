@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use pomost_models::{
-    Batch,
+    Batch, Record,
     retry::{asked_delay, growing_delay},
 };
 
@@ -39,6 +39,17 @@ pub struct RetryKey {
     pub attempt: u32,
     /// The `waits` of the batch.
     pub waits: u32,
+}
+
+impl RetryKey {
+    /// Makes the batch in which these records of `batch` are retried.
+    pub fn batch(self, batch: &Batch, records: Vec<Record>) -> Batch {
+        Batch {
+            attempt: self.attempt,
+            waits: self.waits,
+            ..batch.with_records(records)
+        }
+    }
 }
 
 /// Says which transient failures count towards the attempts.

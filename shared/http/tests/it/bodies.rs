@@ -91,12 +91,7 @@ async fn a_small_answer_that_decompresses_to_a_long_one_is_cut_off() {
         assert!(bomb.len() < MIB, "{coding}: {}", bomb.len());
         let (server, system) =
             answering(Reply::of(200, bomb).with("content-encoding", coding)).await;
-        let failure = system
-            .lone()
-            .await
-            .send(things(&server.url))
-            .await
-            .unwrap_err();
+        let failure = system.failure_at(&server.url).await;
         assert!(
             failure.message.contains("longer than 1 MiB"),
             "{coding}: {failure}"
@@ -110,12 +105,7 @@ async fn a_long_answer_that_decompresses_to_nothing_is_cut_off() {
     let reply =
         Reply::of(200, nothing.repeat(2 * MIB / nothing.len())).with("content-encoding", "gzip");
     let (server, system) = answering(reply).await;
-    let failure = system
-        .lone()
-        .await
-        .send(things(&server.url))
-        .await
-        .unwrap_err();
+    let failure = system.failure_at(&server.url).await;
     assert!(failure.message.contains("longer than 1 MiB"), "{failure}");
 }
 
@@ -126,12 +116,7 @@ async fn a_damaged_answer_is_asked_for_again() {
         for damaged in [b"{\"a\":1}".to_vec(), whole[..whole.len() / 2].to_vec()] {
             let (server, system) =
                 answering(Reply::of(200, damaged).with("content-encoding", coding)).await;
-            let failure = system
-                .lone()
-                .await
-                .send(things(&server.url))
-                .await
-                .unwrap_err();
+            let failure = system.failure_at(&server.url).await;
             assert_eq!(
                 failure.class,
                 FailureClass::Transient,
@@ -144,12 +129,7 @@ async fn a_damaged_answer_is_asked_for_again() {
 #[tokio::test]
 async fn an_answer_in_a_coding_that_nobody_asked_for_is_refused_by_name() {
     let (server, system) = answering(Reply::of(200, "x").with("content-encoding", "br")).await;
-    let failure = system
-        .lone()
-        .await
-        .send(things(&server.url))
-        .await
-        .unwrap_err();
+    let failure = system.failure_at(&server.url).await;
     assert!(failure.message.contains("compressed by 'br'"), "{failure}");
 }
 

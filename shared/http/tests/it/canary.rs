@@ -63,12 +63,7 @@ async fn tokens_and_secrets_are_in_no_log_no_error_and_no_debug_text() {
         let failure = client.send(things(&authority.url)).await.unwrap_err();
         shown.push_str(&format!("{failure} {failure:?}"));
     }
-    let fresh = system
-        .lone()
-        .await
-        .send(things(&authority.url))
-        .await
-        .unwrap_err();
+    let fresh = system.failure_at(&authority.url).await;
     shown.push_str(&format!("{fresh} {fresh:?}"));
     assert!(shown.contains("needs new authorisation"), "{shown}");
     let log = log.text();
@@ -104,12 +99,7 @@ async fn a_login_is_in_no_log_no_error_and_no_debug_text() {
     let good = good.set("PASSWORD", "password-CANARY");
     let mut shown = format!("{:?}", good.project());
     for system in [broken, good] {
-        let failure = system
-            .lone()
-            .await
-            .send(things(&server.url))
-            .await
-            .unwrap_err();
+        let failure = system.failure_at(&server.url).await;
         shown.push_str(&format!("{failure} {failure:?}"));
     }
     assert!(shown.contains("not for Bearer ***"), "{shown}");

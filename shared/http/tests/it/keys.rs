@@ -62,12 +62,7 @@ async fn a_fixed_key_that_is_refused_is_not_tried_again() {
     let system = SystemFile::at(&server.url)
         .with("auth: { bearer: { token: '${KEY}' } }")
         .set("KEY", "k1");
-    let failure = system
-        .lone()
-        .await
-        .send(things(&server.url))
-        .await
-        .unwrap_err();
+    let failure = system.failure_at(&server.url).await;
     assert_eq!(
         (failure.class, server.requests().len()),
         (FailureClass::Unauthorised, 1)
@@ -83,11 +78,6 @@ async fn a_key_that_a_system_repeats_is_not_quoted() {
     let system = system
         .with("auth: { basic: { username: us, password: '${KEY}' } }")
         .set("KEY", "hunter2");
-    let failure = system
-        .lone()
-        .await
-        .send(things(&server.url))
-        .await
-        .unwrap_err();
+    let failure = system.failure_at(&server.url).await;
     assert_eq!(failure.answer, "bad Basic ***");
 }

@@ -170,12 +170,7 @@ async fn whatever_a_token_endpoint_answers_no_record_is_at_fault() {
             &server,
             "    grant: client_credentials\n    client_secret: ${SECRET}\n",
         );
-        let failure = system
-            .lone()
-            .await
-            .send(things(&server.url))
-            .await
-            .unwrap_err();
+        let failure = system.failure_at(&server.url).await;
         assert_eq!(failure.class, class, "{failure}");
         assert_eq!(
             (server.count_path("/token"), server.count_path("/things")),
@@ -203,12 +198,7 @@ async fn what_a_token_endpoint_says_is_shown_in_one_line_and_without_secrets() {
     let lines =
         "    grant: client_credentials\n    client_secret: ${SECRET}\n    client_auth: body\n";
     let system = system(&server, lines).set("SECRET", "hunter2");
-    let failure = system
-        .lone()
-        .await
-        .send(things(&server.url))
-        .await
-        .unwrap_err();
+    let failure = system.failure_at(&server.url).await;
     let expected = "shop: the token endpoint at 127.0.0.1 answers 400 Bad Request: invalid_client client has ***";
     assert_eq!(failure.message, expected);
 }

@@ -83,7 +83,7 @@ fn fill<'a>(
 
 fn variables(writer: &SystemWriter) -> Variables {
     Variables {
-        flow: Value::from(writer.flow.clone()),
+        flow: Value::from(writer.flow.name.clone()),
         ..Variables::default()
     }
 }

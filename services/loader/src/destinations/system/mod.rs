@@ -11,7 +11,10 @@ use std::{sync::Arc, time::Duration};
 use pomost_expression::{Expression, Value, Variables, scalar_name};
 use pomost_http::{CircuitBreaker, Failure, FailureClass, SystemClient};
 use pomost_models::Lane;
-use pomost_project::flow::{RequestTemplate, SystemDestination, UpdateRequest};
+use pomost_project::{
+    Flow,
+    flow::{RequestTemplate, SystemDestination, UpdateRequest},
+};
 
 use super::{DestinationWriter, PlannedWrite, RecordAction, WriteItem};
 use crate::decide::{Capabilities, CreateIdempotency};
@@ -21,7 +24,7 @@ use record::PlannedRequest;
 /// Makes the requests of a flow to its system.
 #[derive(Clone)]
 pub(super) struct SystemWriter {
-    flow: String,
+    flow: Arc<Flow>,
     requests: Arc<SystemDestination>,
     client: SystemClient,
 }
@@ -76,12 +79,12 @@ impl DestinationWriter for SystemWriter {
 
 impl SystemWriter {
     pub(super) fn new(
-        flow: &str,
+        flow: Arc<Flow>,
         requests: Arc<SystemDestination>,
         client: SystemClient,
     ) -> SystemWriter {
         SystemWriter {
-            flow: flow.to_owned(),
+            flow,
             requests,
             client,
         }

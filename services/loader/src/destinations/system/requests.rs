@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pomost_expression::{Value, Variables, given};
+use pomost_expression::{Value, Variables};
 use pomost_http::{Failure, OutgoingRequest, Response};
 use pomost_models::Operation;
 use pomost_project::flow::RequestTemplate;
@@ -68,23 +68,17 @@ impl SystemWriter {
     fn idempotency_header(&self, item: &WriteItem<'_>) -> Option<(HeaderName, HeaderValue)> {
         let name = self.requests.create.as_ref()?.idempotency_header.clone()?;
         let (entry, incarnation) = (&item.claimed.entry, item.known.incarnation);
-        let key = idempotency_key(&self.flow, &entry.key, &entry.hash, incarnation);
+        let key = idempotency_key(&self.flow.name, &entry.key, &entry.hash, incarnation);
         Some((name, HeaderValue::from_str(&key).ok()?))
     }
 
     pub(super) fn variables(&self, item: &WriteItem<'_>, id: Option<&str>) -> Variables {
-        let (text, record) = (
-            |text: &str| Value::from(text.to_owned()),
-            &item.claimed.record,
-        );
+        let id = id.map_or(Value::Null, |id| Value::from(id.to_owned()));
         Variables {
-            key: text(&record.key),
-            version: given(record.version.as_str(), record.version.is_text()),
-            op: text(record.op.as_str()),
-            id: id.map_or(Value::Null, text),
-            flow: text(&self.flow),
-            run: text(&item.batch.run.to_string()),
-            ..Variables::default()
+            id,
+            ..self
+                .flow
+                .record_variables(item.batch.run, &item.claimed.record)
         }
     }
 

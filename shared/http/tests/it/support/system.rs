@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::{HeaderMap, Method};
 use pomost_http::{
-    ClientOptions, ManualClock, OutgoingRequest, SendPermit, SystemClient, SystemClients,
+    ClientOptions, Failure, ManualClock, OutgoingRequest, SendPermit, SystemClient, SystemClients,
 };
 use pomost_project::{Project, environment::Environment};
 use pomost_store::{Store, sqlite::SqliteStore};
@@ -79,6 +79,11 @@ impl SystemFile {
     /// Returns the system's client with a store of its own.
     pub(crate) async fn lone(&self) -> LoneClient {
         self.lone_with(&ClientOptions::default()).await
+    }
+
+    /// Sends a request to a URL of the system through a client of its own, and returns the failure.
+    pub(crate) async fn failure_at(&self, url: &str) -> Failure {
+        self.lone().await.send(things(url)).await.unwrap_err()
     }
 
     pub(crate) async fn lone_with(&self, options: &ClientOptions) -> LoneClient {
